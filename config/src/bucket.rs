@@ -1,0 +1,82 @@
+//! From a sticky key to one of 100 000 buckets, with integers only.
+
+use std::io::{Cursor, Read};
+
+use serde::{Deserialize, Serialize};
+
+/// How many buckets a split has: one for each 0.001 % of the keys.
+pub const BUCKETS: u32 = 100_000;
+
+/// How a salt and a key become a bucket.
+///
+/// All three start from `MurmurHash3_x86_32` with seed 0 (Austin Appleby, SMHasher).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase")]
+pub enum Algorithm {
+    /// `(hash(salt + ":" + key) * 100000) >> 32`: a multiplication instead of a remainder (Lemire, "Fast random integer
+    /// generation in an interval", 2019).
+    #[default]
+    Serin,
+    /// `(hash(salt + key) * 100000) >> 32`: with the canary first, the cohort of an `OpenFeature` flag in flagd.
+    Flagd,
+    /// `hash(salt + ":" + key) % 100 + 1`: the cohort of an Unleash rollout whose groupId is the salt. It has 100 buckets,
+    /// so weights are whole percents.
+    Unleash,
+}
+
+impl Algorithm {
+    /// The bucket of a key as the algorithm numbers it: 0 to 99 999, for [`Algorithm::Unleash`] 1 to 100.
+    ///
+    /// ```
+    /// use serin_config::Algorithm;
+    ///
+    /// assert_eq!(Algorithm::Serin.bucket(b"bookinfo/reviews", b"ann"), 83_458);
+    /// assert_eq!(Algorithm::Unleash.bucket(b"gr1", b"123"), 73);
+    /// ```
+    #[must_use]
+    pub fn bucket(self, salt: &[u8], key: &[u8]) -> u32 {
+        match self {
+            Self::Serin => scale(hash(salt, b":", key)),
+            Self::Flagd => scale(hash(salt, b"", key)),
+            Self::Unleash => hash(salt, b":", key) % 100 + 1,
+        }
+    }
+
+    /// Where a bucket of this algorithm begins on the map of 100 000.
+    #[must_use]
+    pub(crate) fn position(self, bucket: u32) -> u32 {
+        match self {
+            Self::Serin | Self::Flagd => bucket,
+            Self::Unleash => bucket.saturating_sub(1).saturating_mul(self.granularity()),
+        }
+    }
+
+    /// The smallest step of a weight, in buckets of 100 000.
+    #[must_use]
+    pub fn granularity(self) -> u32 {
+        match self {
+            Self::Serin | Self::Flagd => 1,
+            Self::Unleash => BUCKETS / 100,
+        }
+    }
+}
+
+fn hash(salt: &[u8], separator: &[u8], key: &[u8]) -> u32 {
+    let mut bytes = Cursor::new(salt).chain(Cursor::new(separator)).chain(Cursor::new(key));
+    // Reading from memory cannot fail.
+    murmur3::murmur3_32(&mut bytes, 0).unwrap_or_default()
+}
+
+fn scale(hash: u32) -> u32 {
+    let bucket = (u64::from(hash) * u64::from(BUCKETS)) >> 32;
+    u32::try_from(bucket).unwrap_or_default()
+}
+
+/// An identity for a visitor who has none, made from the request's id: 32 hexadecimal digits.
+///
+/// A hash, so that nothing which a client sends gets into a response header, and the id of a trace into no cookie.
+pub(crate) fn identity(request_id: &[u8]) -> String {
+    // Reading from memory cannot fail.
+    format!("{:032x}", murmur3::murmur3_x64_128(&mut Cursor::new(request_id), 0).unwrap_or_default())
+}

@@ -1,0 +1,22 @@
+//! Cookies of a request.
+
+/// The value of the first cookie of a name, across all `cookie` headers in order.
+///
+/// `;` splits, the first `=` separates name and value, blanks around both are trimmed, names are case-sensitive. A pair
+/// without `=` is skipped. One outer pair of double quotes is removed; nothing is percent-decoded.
+///
+/// ```
+/// let headers = [&b"theme; user = \"ann\""[..], b"user=bob"];
+/// assert_eq!(serin_config::cookie(headers, b"user"), Some(&b"ann"[..]));
+/// ```
+pub fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &[u8]) -> Option<&'a [u8]> {
+    headers.into_iter().flat_map(|header| header.split(|&b| b == b';')).find_map(|pair| {
+        let at = pair.iter().position(|&b| b == b'=')?;
+        let (key, value) = pair.split_at_checked(at)?;
+        (key.trim_ascii() == name).then(|| unquote(value.get(1..).unwrap_or_default().trim_ascii()))
+    })
+}
+
+fn unquote(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
+}

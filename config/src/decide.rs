@@ -1,0 +1,233 @@
+//! The decision: destination to release, rules in order, then the base split.
+
+use std::borrow::Cow;
+use std::fmt::Write;
+
+use crate::request::{Destination, RequestView};
+use crate::split::{CompiledRule, Release, Shares, Split, Target};
+use crate::sticky::{IssueCookie, SameSite};
+
+/// Why a request goes where it goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// A rule matched.
+    Rule,
+    /// The base split, by the bucket of the key.
+    Weight,
+    /// There was no key, so stable.
+    NoKey,
+    /// A version has taken over.
+    Takeover,
+    /// No release routes the destination.
+    NoRelease,
+}
+
+impl Reason {
+    /// The reason as logs, metrics and answers write it: `rule`, `weight`, `no-key`, `takeover`, `no-release`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Rule => "rule",
+            Self::Weight => "weight",
+            Self::NoKey => "no-key",
+            Self::Takeover => "takeover",
+            Self::NoRelease => "no-release",
+        }
+    }
+}
+
+/// What became of a request, and why.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision<'s> {
+    /// The release; `None` when none routes the destination.
+    pub release: Option<&'s str>,
+    /// The version; `None` without a release.
+    pub version: Option<&'s str>,
+    /// Why.
+    pub reason: Reason,
+    /// The rule that matched.
+    pub rule: Option<&'s str>,
+    /// Where the sticky key came from, such as `cookie:user`.
+    pub key: Option<&'s str>,
+    /// The bucket of the key, as the split's algorithm numbers it.
+    pub bucket: Option<u32>,
+    /// The identity that the response must set.
+    pub set_cookie: Option<SetCookie<'s>>,
+}
+
+/// An identity to set in the response.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetCookie<'s> {
+    /// Name and attributes.
+    pub cookie: &'s IssueCookie,
+    /// The identity: 32 hexadecimal digits.
+    pub value: String,
+}
+
+impl SetCookie<'_> {
+    /// The value of a `set-cookie` header (RFC 6265, section 4.1).
+    #[must_use]
+    pub fn header_value(&self) -> String {
+        let IssueCookie { name, max_age, path, domain, same_site, secure, http_only } = self.cookie;
+        let mut text = format!("{name}={}; Path={}", self.value, path.as_deref().unwrap_or("/"));
+        // Writing into a text cannot fail.
+        if let Some(seconds) = max_age {
+            let _ = write!(text, "; Max-Age={seconds}");
+        }
+        if let Some(domain) = domain {
+            let _ = write!(text, "; Domain={domain}");
+        }
+        match same_site {
+            Some(SameSite::Strict) => text.push_str("; SameSite=Strict"),
+            Some(SameSite::Lax) => text.push_str("; SameSite=Lax"),
+            Some(SameSite::None) => text.push_str("; SameSite=None"),
+            None => {}
+        }
+        if *secure {
+            text.push_str("; Secure");
+        }
+        if *http_only {
+            text.push_str("; HttpOnly");
+        }
+        text
+    }
+}
+
+/// Sees each step of a decision; `()` sees nothing and costs nothing.
+pub trait Observer {
+    /// One step, in the order in which the engine takes them.
+    fn step(&mut self, step: &Step<'_>);
+}
+
+impl Observer for () {
+    fn step(&mut self, _: &Step<'_>) {}
+}
+
+/// A step of a decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step<'a> {
+    /// The release that routes the destination, or that there is none.
+    Release(Option<&'a str>),
+    /// A version has taken over.
+    Takeover(&'a str),
+    /// A rule, and the index of its first condition that does not hold; without one it matches.
+    Rule(&'a str, Option<usize>),
+    /// No source has a key; these were asked.
+    NoKey(Vec<&'a str>),
+    /// The key, where it came from, and whether it is an identity that the response sets.
+    Key(&'a str, Cow<'a, [u8]>, bool),
+    /// The salt, the bucket that salt and key give, and the version that holds it.
+    Bucket(&'a str, u32, &'a str),
+}
+
+impl Split {
+    /// Decides a request. Never fails.
+    #[must_use]
+    pub fn decide<'s>(&'s self, destination: &Destination<'_>, request: &impl RequestView) -> Decision<'s> {
+        self.walk(destination, request, &mut ())
+    }
+
+    /// Decides a request and shows each step to an observer.
+    pub fn walk<'s>(
+        &'s self,
+        destination: &Destination<'_>,
+        request: &impl RequestView,
+        observer: &mut impl Observer,
+    ) -> Decision<'s> {
+        match self.release(destination) {
+            Some(release) => release.walk(request, observer),
+            None => {
+                observer.step(&Step::Release(None));
+                Decision::of(None, None, Reason::NoRelease)
+            }
+        }
+    }
+}
+
+impl Release {
+    /// Decides a request to this release. Never fails.
+    #[must_use]
+    pub fn decide(&self, request: &impl RequestView) -> Decision<'_> {
+        self.walk(request, &mut ())
+    }
+
+    fn walk(&self, request: &impl RequestView, observer: &mut impl Observer) -> Decision<'_> {
+        observer.step(&Step::Release(Some(&self.name)));
+        if let Some(version) = &self.takeover {
+            observer.step(&Step::Takeover(version));
+            return Decision::of(Some(self), Some(version), Reason::Takeover);
+        }
+        for rule in &self.rules {
+            let failed = rule.when.iter().position(|matcher| !matcher.holds(request));
+            observer.step(&Step::Rule(&rule.name, failed));
+            if failed.is_none() {
+                return self.by_rule(rule, request, observer);
+            }
+        }
+        self.by_bucket(&self.base, Reason::Weight, request, observer)
+    }
+
+    fn by_rule<'s>(
+        &'s self,
+        rule: &'s CompiledRule,
+        request: &impl RequestView,
+        observer: &mut impl Observer,
+    ) -> Decision<'s> {
+        let decision = match &rule.target {
+            Target::Version(version) => Decision::of(Some(self), Some(version), Reason::Rule),
+            Target::Shares(shares) => self.by_bucket(shares, Reason::Rule, request, observer),
+        };
+        Decision { rule: Some(&rule.name), ..decision }
+    }
+
+    fn by_bucket<'s>(
+        &'s self,
+        shares: &'s Shares,
+        reason: Reason,
+        request: &impl RequestView,
+        observer: &mut impl Observer,
+    ) -> Decision<'s> {
+        let keying = &shares.keying;
+        let Some(key) = keying.key(request) else {
+            observer.step(&Step::NoKey(keying.labels().collect()));
+            return Decision::of(Some(self), Some(&self.stable), Reason::NoKey);
+        };
+        let bucket = keying.bucket(&key.value);
+        let version = shares.holder(bucket).unwrap_or(&self.stable);
+        observer.step(&Step::Key(key.label, Cow::Borrowed(&key.value), key.issue.is_some()));
+        observer.step(&Step::Bucket(&keying.salt, bucket, version));
+        // An identity is hexadecimal digits.
+        let identity = || String::from_utf8(key.value.to_vec()).unwrap_or_default();
+        Decision {
+            key: Some(key.label),
+            bucket: Some(bucket),
+            set_cookie: key.issue.map(|cookie| SetCookie { cookie, value: identity() }),
+            ..Decision::of(Some(self), Some(version), reason)
+        }
+    }
+}
+
+impl<'s> Decision<'s> {
+    fn of(release: Option<&'s Release>, version: Option<&'s str>, reason: Reason) -> Self {
+        let release = release.map(|release| release.name.as_str());
+        Self { release, version, reason, rule: None, key: None, bucket: None, set_cookie: None }
+    }
+
+    /// The reason with what it rests on, for an access log: `weight(cookie:user,4711)`, `rule(testers)`, `no-key`.
+    #[must_use]
+    pub fn summary(&self) -> String {
+        let mut text = self.reason.as_str().to_owned();
+        let bucket = self.bucket.map(|bucket| bucket.to_string());
+        let parts = [self.rule, self.key, bucket.as_deref()];
+        let mut open = '(';
+        for part in parts.into_iter().flatten() {
+            text.push(open);
+            text.push_str(part);
+            open = ',';
+        }
+        if open == ',' {
+            text.push(')');
+        }
+        text
+    }
+}

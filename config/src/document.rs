@@ -1,0 +1,146 @@
+//! The split document: the versioned JSON that the filter reads.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::condition::Condition;
+use crate::error::DocumentError;
+use crate::sticky::Sticky;
+
+/// The version of the document that this engine reads and writes.
+pub const DOCUMENT_VERSION: u32 = 1;
+
+/// All splits of a mesh or of a proxy.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SplitDocument {
+    /// The form of the document: 1.
+    pub version: u32,
+    /// The request header that carries the version; `x-serin-version` unless told.
+    #[serde(default = "routing_header", skip_serializing_if = "is_routing_header")]
+    pub routing_header: String,
+    /// Whether the filter says in filter state why a request went where it went.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub report_reason: bool,
+    /// One entry for each release.
+    pub splits: Vec<ReleaseSplit>,
+    /// Patterns of the conditions, compiled: pattern to base64 of a sparse automaton. `serin compile` fills it in.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub automata: BTreeMap<String, String>,
+}
+
+/// Who gets which version of one service.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct ReleaseSplit {
+    /// The release, as it is named in decisions and metrics: `NAMESPACE/NAME`.
+    pub release: String,
+    /// The hosts that the release routes, at least one; letter case does not count.
+    pub hosts: Vec<String>,
+    /// The ports that it routes; all when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// The version that gets what nothing else takes.
+    pub stable: String,
+    /// The base split: versions and their numbers of buckets, laid one behind the other from bucket 0. A version may occur
+    /// several times; what the runs leave of 100 000 is stable's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub buckets: Vec<(String, u32)>,
+    /// How a request finds its bucket; without it each request finds another one, by its id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+    /// Rules in order; the first that matches wins over the base split.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// The version that gets everything, whatever rules and weights say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<String>,
+}
+
+/// What requests with certain properties get: either one version or a split of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// The name in decisions, unique in the release.
+    pub name: String,
+    /// Conditions that must all hold, at least one.
+    pub when: Vec<Condition>,
+    /// The version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The split, in the form of the base split.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub buckets: Option<Vec<(String, u32)>>,
+    /// How a request finds its bucket in this split; as in the base split unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+}
+
+impl SplitDocument {
+    /// A document of these splits with default settings.
+    #[must_use]
+    pub fn new(splits: Vec<ReleaseSplit>) -> Self {
+        Self {
+            version: DOCUMENT_VERSION,
+            routing_header: routing_header(),
+            report_reason: false,
+            splits,
+            automata: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a document.
+    ///
+    /// # Errors
+    /// [`DocumentError::Version`] for a version that this engine does not know, else [`DocumentError::Syntax`] with the path
+    /// of the first field that does not fit.
+    pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
+        let parsed = read(text);
+        // Only now: a document of another version rightly has fields that this one does not know.
+        match version_of(text) {
+            Some(found) if found != u64::from(DOCUMENT_VERSION) => Err(DocumentError::Version(found)),
+            _ => parsed,
+        }
+    }
+
+    /// The document as compact JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Text, numbers and maps with text keys always have a JSON form.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+#[cfg(feature = "authoring")]
+fn read(text: &[u8]) -> Result<SplitDocument, DocumentError> {
+    let mut json = serde_json::Deserializer::from_slice(text);
+    let document = serde_path_to_error::deserialize(&mut json)
+        .map_err(|error| DocumentError::Syntax { path: error.path().to_string(), cause: error.into_inner().to_string() })?;
+    json.end().map_err(|error| DocumentError::Syntax { path: String::new(), cause: error.to_string() })?;
+    Ok(document)
+}
+
+#[cfg(not(feature = "authoring"))]
+fn read(text: &[u8]) -> Result<SplitDocument, DocumentError> {
+    serde_json::from_slice(text).map_err(|error| DocumentError::Syntax { path: String::new(), cause: error.to_string() })
+}
+
+fn version_of(text: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    serde_json::from_slice::<Versioned>(text).ok().map(|document| document.version)
+}
+
+fn routing_header() -> String {
+    "x-serin-version".to_owned()
+}
+
+fn is_routing_header(name: &str) -> bool {
+    name == routing_header()
+}

@@ -1,0 +1,116 @@
+//! A claim of a JSON Web Token, read without verifying the token: it buckets, it does not authorise.
+
+use std::fmt;
+
+use base64::Engine;
+use base64::alphabet::URL_SAFE;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// RFC 7515 has no padding; some issuers pad all the same.
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &URL_SAFE,
+    GeneralPurposeConfig::new()
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        .with_decode_allow_trailing_bits(true),
+);
+
+/// The text of a top-level claim: a string's content, a number or boolean as written. `None` for a token that cannot be read,
+/// a missing claim, and one that is null, a list or an object.
+///
+/// The value may begin with the scheme `Bearer`.
+///
+/// ```
+/// let token = b"Bearer eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbm4ifQ.";
+/// assert_eq!(serin_config::claim(token, "sub").as_deref(), Some(&b"ann"[..]));
+/// ```
+#[must_use]
+pub fn claim(value: &[u8], name: &str) -> Option<Vec<u8>> {
+    let value = value.trim_ascii();
+    let token = match value.split_at_checked(7) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(b"bearer ") => token.trim_ascii(),
+        _ => value,
+    };
+    let mut parts = token.split(|&b| b == b'.');
+    let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
+    let payload = BASE64.decode(payload).ok()?;
+    let mut json = serde_json::Deserializer::from_slice(&payload);
+    let raw = Claim(name).deserialize(&mut json).ok()??;
+    json.end().ok()?;
+    match raw.get().as_bytes().first()? {
+        b'"' => serde_json::from_str::<String>(raw.get()).ok().map(String::into_bytes),
+        b'{' | b'[' | b'n' => None,
+        _ => Some(raw.get().as_bytes().to_vec()),
+    }
+}
+
+/// Picks one member out of an object and skips the rest; of duplicates the last counts (RFC 7519, section 4).
+struct Claim<'n>(&'n str);
+
+impl<'de> DeserializeSeed<'de> for Claim<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Claim<'_> {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the claims of a token")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if key == self.0 {
+                found = Some(map.next_value()?);
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn token(payload: &[u8]) -> Vec<u8> {
+        format!("e30.{}.x", BASE64.encode(payload)).into_bytes()
+    }
+
+    #[test]
+    fn scalars_are_keys_and_nothing_else_is() {
+        let of = |payload: &str| claim(&token(payload.as_bytes()), "sub").map(|text| String::from_utf8(text).unwrap());
+        assert_eq!(of(r#"{"sub":"ann"}"#).as_deref(), Some("ann"));
+        assert_eq!(of(r#"{"sub":"\u00e9\n"}"#).as_deref(), Some("é\n"));
+        assert_eq!(of(r#"{"a":{"sub":1},"sub":90071992547409931234}"#).as_deref(), Some("90071992547409931234"));
+        assert_eq!(of(r#"{"sub":1,"sub":true}"#).as_deref(), Some("true"));
+        for payload in [r#"{"sub":null}"#, r#"{"sub":[1]}"#, r#"{"sub":{}}"#, r#"{"x":1}"#, "[]", "", "{", r#"{"sub":1}}"#] {
+            assert_eq!(of(payload), None, "{payload}");
+        }
+    }
+
+    #[test]
+    fn broken_tokens_have_no_claims() {
+        for value in
+            [&b""[..], b"Bearer", b"Bearer ", b"a.b", b"..", b"Bearer !!.!!.!!", b"\xff.\xff.\xff", b"e30.eyJzdWIiOiI.x"]
+        {
+            assert_eq!(claim(value, "sub"), None, "{value:?}");
+        }
+        let deep = [b"{\"x\":".to_vec(), vec![b'['; 60_000]].concat();
+        assert_eq!(claim(&token(&deep), "sub"), None);
+    }
+
+    #[test]
+    fn the_scheme_and_padding_are_optional() {
+        for value in ["e30.eyJzdWIiOiJhIn0.", "bearer  e30.eyJzdWIiOiJhIn0.x", "BEARER e30.eyJzdWIiOiJhIn0=.x"] {
+            assert_eq!(claim(value.as_bytes(), "sub").as_deref(), Some(&b"a"[..]), "{value}");
+        }
+    }
+}

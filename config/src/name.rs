@@ -1,0 +1,56 @@
+//! The names that a document may use.
+
+use crate::error::Cause;
+
+/// Checks a version: a Kubernetes label value, which is a safe header value and metric label too. Example: `v2`.
+///
+/// # Errors
+/// The cause, when the text is no label value.
+pub fn check_version_name(name: &str) -> Result<(), Cause> {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    let outer = |b: Option<u8>| b.is_some_and(|b| b.is_ascii_alphanumeric());
+    let bytes = name.as_bytes();
+    let fits = bytes.len() <= 63 && bytes.iter().all(|&b| inner(b));
+    match fits && outer(bytes.first().copied()) && outer(bytes.last().copied()) {
+        true => Ok(()),
+        false => Err(Cause::VersionName(name.to_owned())),
+    }
+}
+
+/// Checks the name of a release: printable ASCII without blanks, `;`, `"` and `\`, so that it can be a metric label. Example:
+/// `bookinfo/reviews`.
+///
+/// # Errors
+/// The cause, when the text is empty, longer than 317 bytes or holds another character.
+pub fn check_release_name(name: &str) -> Result<(), Cause> {
+    let fits = (1..=317).contains(&name.len());
+    match fits && name.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b';' | b'"' | b'\\')) {
+        true => Ok(()),
+        false => Err(Cause::ReleaseName(name.to_owned())),
+    }
+}
+
+/// Checks the name of a header and turns it to lower case. Example: `x-team`.
+///
+/// # Errors
+/// The cause, when the text is no token of RFC 9110 (a pseudo-header is none either).
+pub fn check_header_name(name: &str) -> Result<String, Cause> {
+    match is_token(name) {
+        true => Ok(name.to_ascii_lowercase()),
+        false => Err(Cause::HeaderName(name.to_owned())),
+    }
+}
+
+/// Checks the name of a cookie that is read: no blanks around it, neither `;` nor `=`.
+pub(crate) fn check_cookie_name(name: &str) -> Result<(), Cause> {
+    match !name.is_empty() && name.trim() == name && !name.contains([';', '=']) {
+        true => Ok(()),
+        false => Err(Cause::CookieName(name.to_owned())),
+    }
+}
+
+/// Whether a text is a token of RFC 9110, section 5.6.2.
+pub(crate) fn is_token(name: &str) -> bool {
+    let mark = |b: u8| b"!#$%&'*+-.^_`|~".contains(&b);
+    !name.is_empty() && name.bytes().all(|b| b.is_ascii_alphanumeric() || mark(b))
+}

@@ -1,0 +1,210 @@
+//! Regular expressions as automata that travel in the document: compiled once, searched in linear time.
+//!
+//! A matcher for patterns would be several times the rest of the filter; a search of a finished automaton is small. See
+//! "Serialization" in the documentation of `regex_automata::dfa`.
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use regex_automata::dfa::Automaton as _;
+use regex_automata::dfa::sparse::DFA;
+use regex_automata::{Anchored, Input};
+
+use crate::error::Cause;
+
+/// A compiled pattern, which matches whole values.
+#[derive(Clone, Debug)]
+pub(crate) struct Automaton(Arc<DFA<Vec<u8>>>);
+
+impl Automaton {
+    /// Reads an automaton as it stands in a document.
+    pub(crate) fn load(text: &str) -> Result<Self, Cause> {
+        let bytes = STANDARD.decode(text).map_err(|error| Cause::Automaton(error.to_string()))?;
+        Self::from_bytes(&bytes)
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Result<Self, Cause> {
+        let (dfa, _) = DFA::from_bytes(bytes).map_err(|error| Cause::Automaton(error.to_string()))?;
+        Ok(Self(Arc::new(dfa.to_owned())))
+    }
+
+    /// The automaton as it stands in a document.
+    #[cfg(feature = "authoring")]
+    pub(crate) fn to_text(&self) -> String {
+        STANDARD.encode(self.0.to_bytes_little_endian())
+    }
+
+    /// Whether the whole text matches.
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let input = Input::new(text).anchored(Anchored::Yes).earliest(true);
+        // The only error is a byte at which an automaton was told to stop; ours are told none.
+        matches!(self.0.try_search_fwd(&input), Ok(Some(_)))
+    }
+}
+
+/// The pattern under which an automaton stands in the document.
+pub(crate) fn effective(pattern: &str, ignore_case: bool) -> String {
+    match ignore_case {
+        true => format!("(?i:{pattern})"),
+        false => pattern.to_owned(),
+    }
+}
+
+/// Compiles a pattern here, where the engine can.
+#[cfg(not(feature = "authoring"))]
+pub(crate) fn compile(pattern: &str) -> Result<Automaton, Cause> {
+    Err(Cause::NoAutomaton(pattern.to_owned()))
+}
+
+#[cfg(feature = "authoring")]
+pub(crate) use native::compile;
+
+#[cfg(feature = "authoring")]
+mod native {
+    use super::*;
+    use regex_automata::MatchKind;
+    use regex_automata::dfa::{StartKind, dense};
+    use regex_automata::nfa::thompson;
+    use regex_syntax::ast::{self, AssertionKind, Ast, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem};
+    use regex_syntax::hir::{Hir, Look, translate};
+
+    /// The most that one pattern may add to a document, before base64.
+    const MAX_BYTES: usize = 256 * 1024;
+
+    pub(crate) fn compile(pattern: &str) -> Result<Automaton, Cause> {
+        Automaton::from_bytes(&bytes(pattern)?)
+    }
+
+    fn bytes(pattern: &str) -> Result<Vec<u8>, Cause> {
+        let because = |cause: String| Cause::Pattern { pattern: pattern.to_owned(), cause };
+        let mut ast = parse(pattern).map_err(|error| because(error.kind().to_string()))?;
+        re2(&mut ast).map_err(|error| because(error.kind().to_string()))?;
+        let hir = translate::TranslatorBuilder::new()
+            .utf8(false)
+            .build()
+            .translate(pattern, &ast)
+            .map_err(|error| because(error.kind().to_string()))?;
+        let whole = Hir::concat(vec![Hir::look(Look::Start), hir, Hir::look(Look::End)]);
+        let limits =
+            thompson::Config::new().which_captures(thompson::WhichCaptures::None).nfa_size_limit(Some(16 * MAX_BYTES));
+        let nfa = thompson::Compiler::new()
+            .configure(limits)
+            .build_from_hir(&whole)
+            .map_err(|error| because(error.to_string()))?;
+        let dfa = dense::Builder::new()
+            .configure(
+                dense::Config::new()
+                    .match_kind(MatchKind::LeftmostFirst)
+                    .start_kind(StartKind::Anchored)
+                    .minimize(true)
+                    .dfa_size_limit(Some(4 * MAX_BYTES))
+                    .determinize_size_limit(Some(16 * MAX_BYTES)),
+            )
+            .build_from_nfa(&nfa)
+            .map_err(|error| because(error.to_string()))?;
+        let sparse = dfa.to_sparse().map_err(|error| because(error.to_string()))?;
+        let bytes = sparse.to_bytes_little_endian();
+        match bytes.len() <= MAX_BYTES {
+            true => Ok(bytes),
+            false => Err(because(format!("its automaton has {} bytes, at most {MAX_BYTES} fit", bytes.len()))),
+        }
+    }
+
+    fn parse(pattern: &str) -> Result<Ast, ast::Error> {
+        ast::parse::ParserBuilder::new().nest_limit(100).build().parse(pattern)
+    }
+
+    /// Gives `\d`, `\s`, `\w` and `\b` the meaning that they have in RE2, which is ASCII, while `.` and negated classes go on
+    /// matching whole characters.
+    fn re2(ast: &mut Ast) -> Result<(), ast::Error> {
+        match ast {
+            Ast::ClassPerl(class) => *ast = ascii(class)?,
+            Ast::ClassBracketed(class) => re2_set(&mut class.kind)?,
+            Ast::Assertion(assertion) => match assertion.kind {
+                AssertionKind::WordBoundary => *ast = parse(r"(?-u:\b)")?,
+                AssertionKind::NotWordBoundary => *ast = parse(r"(?-u:\B)")?,
+                _ => {}
+            },
+            Ast::Repetition(repetition) => re2(&mut repetition.ast)?,
+            Ast::Group(group) => re2(&mut group.ast)?,
+            Ast::Alternation(alternation) => alternation.asts.iter_mut().try_for_each(re2)?,
+            Ast::Concat(concat) => concat.asts.iter_mut().try_for_each(re2)?,
+            _ => {}
+        }
+        Ok(())
+    }
+
+    fn re2_set(set: &mut ClassSet) -> Result<(), ast::Error> {
+        match set {
+            ClassSet::Item(item) => re2_item(item),
+            ClassSet::BinaryOp(op) => re2_set(&mut op.lhs).and_then(|()| re2_set(&mut op.rhs)),
+        }
+    }
+
+    fn re2_item(item: &mut ClassSetItem) -> Result<(), ast::Error> {
+        match item {
+            ClassSetItem::Perl(class) => {
+                if let Ast::ClassBracketed(class) = &mut ascii(class)? {
+                    *item = ClassSetItem::Bracketed(class.clone());
+                }
+                Ok(())
+            }
+            ClassSetItem::Bracketed(class) => re2_set(&mut class.kind),
+            ClassSetItem::Union(union) => union.items.iter_mut().try_for_each(re2_item),
+            _ => Ok(()),
+        }
+    }
+
+    fn ascii(class: &ClassPerl) -> Result<Ast, ast::Error> {
+        parse(match (&class.kind, class.negated) {
+            (ClassPerlKind::Digit, false) => "[0-9]",
+            (ClassPerlKind::Digit, true) => "[^0-9]",
+            (ClassPerlKind::Space, false) => r"[\t\n\f\r ]",
+            (ClassPerlKind::Space, true) => r"[^\t\n\f\r ]",
+            (ClassPerlKind::Word, false) => "[0-9A-Za-z_]",
+            (ClassPerlKind::Word, true) => "[^0-9A-Za-z_]",
+        })
+    }
+
+    #[cfg(test)]
+    mod tests {
+        use super::*;
+
+        fn matches(pattern: &str, text: &str) -> bool {
+            Automaton::load(&compile(pattern).unwrap().to_text()).unwrap().matches(text)
+        }
+
+        #[test]
+        fn the_whole_value_must_match() {
+            assert!(matches(r"2(\.[0-9]+)?", "2.15"));
+            assert!(!matches(r"2(\.[0-9]+)?", "2.15a"));
+            assert!(matches("foo|foobar", "foobar"));
+            assert!(!matches("a|b", "ab"));
+            assert!(matches("a*", ""));
+            assert!(!matches("^a$", "a\n"));
+            assert!(matches("(?x) a  # a comment", "a"));
+        }
+
+        #[test]
+        fn perl_classes_are_ascii_and_a_dot_is_a_character() {
+            assert!(matches(r"\d\s\w\D\S\W", "1 _éé-"));
+            assert!(!matches(r"\d", "٣"));
+            assert!(!matches(r"[\w]", "é"));
+            assert!(matches(r"[^\d]", "é"));
+            assert!(matches(r".", "é"));
+            assert!(matches(r"a\b.*\bb", "a é b"));
+            assert!(!matches(r"a\bb", "ab"));
+            assert!(!matches(r"\s", "\u{b}"));
+            assert!(matches(r"\pL+", "éü"));
+            assert!(matches("(?i:straße)", "STRAßE"));
+        }
+
+        #[test]
+        fn what_no_automaton_can_do_is_refused() {
+            for pattern in ["(", r"(a)\1", "(?=a)", "a**{", &"(".repeat(500), r"(\pL{100}){100}", "[0-9]{99999}"] {
+                assert!(matches!(compile(pattern), Err(Cause::Pattern { .. })), "{pattern}");
+            }
+        }
+    }
+}

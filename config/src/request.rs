@@ -1,0 +1,112 @@
+//! What the engine sees of a request.
+
+use std::borrow::Cow;
+use std::net::IpAddr;
+
+/// A request as the engine reads it: bytes, since a client may send any.
+pub trait RequestView {
+    /// The values of a header in the order of the request. Names are lower-case; `:method`, `:path` and `:authority` are
+    /// headers.
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]>;
+
+    /// The client's address.
+    fn source(&self) -> Option<IpAddr>;
+}
+
+/// A header's values joined by `,`; `None` when there is none.
+pub(crate) fn joined<'a>(request: &'a impl RequestView, name: &'a str) -> Option<Cow<'a, [u8]>> {
+    let mut values = request.values(name);
+    let first = values.next()?;
+    let Some(second) = values.next() else {
+        return Some(Cow::Borrowed(first));
+    };
+    let mut all = [first, second].join(&b',');
+    for value in values {
+        all.push(b',');
+        all.extend_from_slice(value);
+    }
+    Some(Cow::Owned(all))
+}
+
+/// Where a request goes: a host and perhaps a port.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Destination<'a> {
+    /// The host in lower case, without a final dot.
+    pub host: Cow<'a, str>,
+    /// The port, when it is known.
+    pub port: Option<u16>,
+}
+
+impl<'a> Destination<'a> {
+    /// A host and a port.
+    #[must_use]
+    pub fn new(host: &'a str, port: Option<u16>) -> Self {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        let host = match host.bytes().any(|b| b.is_ascii_uppercase()) {
+            true => Cow::Owned(host.to_ascii_lowercase()),
+            false => Cow::Borrowed(host),
+        };
+        Self { host, port }
+    }
+
+    /// Reads `HOST:PORT` or `HOST`. What is no port number is taken for a part of the host, which then belongs to nobody.
+    #[must_use]
+    pub fn parse(text: &'a str) -> Self {
+        let split = text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
+        match split.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
+            Some((host, port)) => Self::new(host, Some(port)),
+            None => Self::new(text, None),
+        }
+    }
+}
+
+/// A request that is held in memory.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Request {
+    headers: Vec<(String, Vec<u8>)>,
+    source: Option<IpAddr>,
+}
+
+impl Request {
+    /// A request without any header.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// A `GET` of a path.
+    #[must_use]
+    pub fn get(path: &str) -> Self {
+        Self::new().header(":method", "GET").header(":path", path)
+    }
+
+    /// Adds a header behind those that are there; its name counts in lower case.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: impl AsRef<[u8]>) -> Self {
+        self.headers.push((name.to_ascii_lowercase(), value.as_ref().to_vec()));
+        self
+    }
+
+    /// Sets the client's address.
+    #[must_use]
+    pub fn from(mut self, source: IpAddr) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// The headers in order.
+    #[must_use]
+    pub fn headers(&self) -> &[(String, Vec<u8>)] {
+        &self.headers
+    }
+}
+
+impl RequestView for Request {
+    fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+        self.headers.iter().filter(move |(key, _)| key == name).map(|(_, value)| value.as_slice())
+    }
+
+    fn source(&self) -> Option<IpAddr> {
+        self.source
+    }
+}

@@ -1,0 +1,129 @@
+//! All host calls of the filter.
+//!
+//! The functions of `proxy_wasm::hostcalls` panic on a status that they do not expect, and a panic traps the VM. So the few
+//! that a request needs are called here, each with an answer for every status: `None` or nothing done. `unsafe` ends here.
+#![expect(unsafe_code, reason = "host calls hand over memory by address and length")]
+
+use std::net::{IpAddr, SocketAddr};
+use std::ptr::null_mut;
+
+use crate::pairs::Pairs;
+
+const OK: u32 = 0;
+const REQUEST_HEADERS: u32 = 0;
+const RESPONSE_HEADERS: u32 = 2;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const COUNTER: u32 = 0;
+
+#[link(wasm_import_module = "env")]
+unsafe extern "C" {
+    fn proxy_get_buffer_bytes(kind: u32, start: usize, most: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_replace_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, value_size: usize)
+    -> u32;
+    fn proxy_add_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+    fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
+    fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
+    fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+}
+
+/// Takes over what a host call hands out.
+fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+    let mut data: *mut u8 = null_mut();
+    let mut size = 0;
+    if call(&raw mut data, &raw mut size) != OK {
+        return None;
+    }
+    if data.is_null() {
+        return Some(Vec::new());
+    }
+    // SAFETY: the host got the memory from `proxy_on_memory_allocate`, which the SDK exports and which makes a `Vec<u8>` of
+    // this capacity for it; the host has filled it and hands it over.
+    Some(unsafe { Vec::from_raw_parts(data, size, size) })
+}
+
+/// The document as it was configured.
+pub(crate) fn configuration() -> Option<Vec<u8>> {
+    // SAFETY: the host writes an address and a size to the two places, which live until it returns.
+    received(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) })
+}
+
+/// All headers of the request.
+pub(crate) fn request_headers() -> Pairs {
+    // SAFETY: as in `configuration`.
+    received(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
+        .map(Pairs::new)
+        .unwrap_or_default()
+}
+
+/// Sets a header of the request to one value; the proxy then selects the route again.
+pub(crate) fn set_request_header(name: &str, value: &str) {
+    // SAFETY: the host only reads the two texts.
+    unsafe {
+        proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len());
+    }
+}
+
+/// Removes all values of a header of the request; the proxy then selects the route again.
+pub(crate) fn remove_request_header(name: &str) {
+    // SAFETY: the host only reads the text.
+    unsafe {
+        proxy_remove_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len());
+    }
+}
+
+/// Adds a value to a header of the response; only in the response phase.
+pub(crate) fn add_response_header(name: &str, value: &str) {
+    // SAFETY: the host only reads the two texts.
+    unsafe {
+        proxy_add_header_map_value(RESPONSE_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len());
+    }
+}
+
+/// The name of the cluster of the route that the proxy selected first.
+pub(crate) fn cluster_name() -> Option<String> {
+    property(b"xds\0cluster_name").and_then(|name| String::from_utf8(name).ok())
+}
+
+/// The client's address.
+pub(crate) fn source_address() -> Option<IpAddr> {
+    let text = String::from_utf8(property(b"source\0address")?).ok()?;
+    text.parse::<SocketAddr>().map(|address| address.ip()).ok()
+}
+
+fn property(path: &[u8]) -> Option<Vec<u8>> {
+    // SAFETY: the host reads the path, and writes an address and a size to the two places.
+    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+}
+
+/// Sets the filter state `wasm.NAME`, which access logs can read.
+pub(crate) fn set_filter_state(name: &str, value: &str) {
+    // SAFETY: the host only reads the two texts.
+    unsafe {
+        proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len());
+    }
+}
+
+/// Adds to a counter, which comes into being with its first use.
+pub(crate) fn count(metric: &str, by: u64) {
+    let mut id = 0;
+    // SAFETY: the host reads the name and writes the id to the place, which lives until it returns.
+    let status = unsafe { proxy_define_metric(COUNTER, metric.as_ptr(), metric.len(), &raw mut id) };
+    if let (OK, Ok(by)) = (status, i64::try_from(by)) {
+        // SAFETY: two numbers.
+        unsafe {
+            proxy_increment_metric(id, by);
+        }
+    }
+}
+
+/// Asks for a tick each so many milliseconds.
+pub(crate) fn set_tick_period(milliseconds: u32) {
+    // SAFETY: a number.
+    unsafe {
+        proxy_set_tick_period_milliseconds(milliseconds);
+    }
+}
