@@ -27,6 +27,7 @@ pub struct Split {
 #[derive(Clone, Debug)]
 pub struct Release {
     pub(crate) name: String,
+    host: String,
     pub(crate) stable: String,
     ports: Vec<u16>,
     pub(crate) takeover: Option<String>,
@@ -186,6 +187,7 @@ impl Release {
         }
         Ok(Self {
             name: entry.release.clone(),
+            host: entry.hosts.first().cloned().unwrap_or_default(),
             stable: entry.stable.clone(),
             ports: entry.ports.clone(),
             takeover: entry.takeover.clone(),
@@ -198,6 +200,15 @@ impl Release {
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
+    }
+
+    /// The first of its hosts and ports, as a client would name it: `HOST` or `HOST:PORT`.
+    #[must_use]
+    pub fn authority(&self) -> String {
+        match self.ports.first() {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
     }
 
     fn routes(&self, port: Option<u16>) -> bool {

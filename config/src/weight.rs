@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::bucket::BUCKETS;
 
 /// A share in thousandths of a percent, 0 to 100 000. Its text is a percentage with at most three decimals: `12.345%`.
@@ -15,7 +17,8 @@ use crate::bucket::BUCKETS;
 /// assert!("0.0001%".parse::<Weight>().is_err());
 /// # Ok::<(), serin_config::WeightError>(())
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Weight(u32);
 
 /// Why a text is not a weight.
@@ -43,6 +46,32 @@ impl Weight {
     #[must_use]
     pub fn buckets(self) -> u32 {
         self.0
+    }
+}
+
+impl TryFrom<String> for Weight {
+    type Error = WeightError;
+
+    fn try_from(text: String) -> Result<Self, WeightError> {
+        text.parse()
+    }
+}
+
+impl From<Weight> for String {
+    fn from(weight: Weight) -> Self {
+        weight.to_string()
+    }
+}
+
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for Weight {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Weight".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        let pattern = r"^(100(\.0{1,3})?|[0-9]{1,2}(\.[0-9]{1,3})?)%$";
+        schemars::json_schema!({"type": "string", "pattern": pattern, "description": "A percentage with at most three decimals."})
     }
 }
 

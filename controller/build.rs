@@ -1,0 +1,45 @@
+//! Builds the filter for wasm32, so that the command carries the one that belongs to it.
+//!
+//! The filter's bytes depend on the sources and Cargo.lock alone: flags of the surrounding build are left out, and no path of
+//! the machine gets into it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const PROFILE: &str = "filter";
+
+fn main() -> Result<(), String> {
+    let variable = |name: &str| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set; build with cargo"));
+    let root = variable("CARGO_MANIFEST_DIR")?.parent().ok_or("the controller has no workspace around it")?.to_owned();
+    let out = variable("OUT_DIR")?;
+    for path in ["config/src", "config/Cargo.toml", "filter/src", "filter/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+        println!("cargo::rerun-if-changed={}", root.join(path).display());
+    }
+    let target = out.join("wasm");
+    build(&root, &target, &variable("CARGO")?)?;
+    let built = target.join(TARGET).join(PROFILE).join("serin_filter.wasm");
+    std::fs::copy(&built, out.join("serin_filter.wasm")).map_err(|error| format!("{}: {error}", built.display()))?;
+    Ok(())
+}
+
+fn build(root: &Path, target: &Path, cargo: &Path) -> Result<(), String> {
+    let registry =
+        env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
+    let remap = registry.map(|path| format!("--remap-path-prefix={}=cargo", path.display())).unwrap_or_default();
+    let status = Command::new(cargo)
+        .current_dir(root)
+        .args(["build", "--locked", "--package", "serin-filter", "--target", TARGET, "--profile", PROFILE, "--target-dir"])
+        .arg(target)
+        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTC_WRAPPER")
+        .env_remove("RUSTC_WORKSPACE_WRAPPER")
+        .env("RUSTFLAGS", remap)
+        .status()
+        .map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("the filter does not build; if the target is missing: rustup target add {TARGET}")),
+    }
+}
