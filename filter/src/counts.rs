@@ -6,11 +6,11 @@ use serin_config::{Decision, Reason};
 
 /// Numbers of decisions by release, version and reason: all of them names of the document, so there are few.
 #[derive(Debug, Default)]
-pub struct Counts(BTreeMap<String, BTreeMap<String, BTreeMap<Reason, u64>>>);
+pub(crate) struct Counts(BTreeMap<String, BTreeMap<String, BTreeMap<Reason, u64>>>);
 
 impl Counts {
     /// Counts a decision for a release.
-    pub fn add(&mut self, decision: &Decision<'_>) {
+    pub(crate) fn add(&mut self, decision: &Decision<'_>) {
         let (Some(release), Some(version)) = (decision.release, decision.version) else {
             return;
         };
@@ -25,7 +25,7 @@ impl Counts {
     }
 
     /// Takes all counts above zero, each with the name of its metric, and starts from zero.
-    pub fn take(&mut self) -> Vec<(String, u64)> {
+    pub(crate) fn take(&mut self) -> Vec<(String, u64)> {
         let mut taken = Vec::new();
         for (release, versions) in &mut self.0 {
             for (version, reasons) in versions {
@@ -38,7 +38,7 @@ impl Counts {
     }
 
     /// Forgets the names too, for a document that has others.
-    pub fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.0.clear();
     }
 }
@@ -50,6 +50,28 @@ fn decisions_metric(release: &str, version: &str, reason: Reason) -> String {
 
 /// The metric of documents by what became of them.
 #[must_use]
-pub fn documents_metric(accepted: bool) -> String {
+pub(crate) fn documents_metric(accepted: bool) -> String {
     format!("serin.result=.={};.;documents_total", if accepted { "accepted" } else { "rejected" })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serin_config::{Destination, Request, Split};
+
+    #[test]
+    fn decisions_are_counted_until_they_are_taken() {
+        let text = br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1","buckets":[["v2",100000]],
+            "sticky":{"by":[{"cookie":"u"}]}}]}"#;
+        let split = Split::parse(text).unwrap();
+        let mut counts = Counts::default();
+        for request in [Request::get("/").header("cookie", "u=1"), Request::get("/"), Request::get("/").header("cookie", "u=2")] {
+            counts.add(&split.decide(&Destination::parse("b"), &request));
+        }
+        counts.add(&split.decide(&Destination::parse("nobody"), &Request::get("/")));
+        let name = |version, reason| format!("serin.release=.=a/b;.;version=.={version};.;reason=.={reason};.;decisions_total");
+        assert_eq!(counts.take(), [(name("v1", "no-key"), 1), (name("v2", "weight"), 2)]);
+        assert_eq!(counts.take(), []);
+        assert_eq!(documents_metric(false), "serin.result=.=rejected;.;documents_total");
+    }
 }

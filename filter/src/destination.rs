@@ -5,7 +5,7 @@ use serin_config::Destination;
 /// Reads the name that Istio gives to the cluster of a service, `outbound|PORT|SUBSET|HOST` (a waypoint's has `inbound-vip`
 /// and the protocol instead). `None` for any other name.
 #[must_use]
-pub fn of_cluster(name: &str) -> Option<Destination<'_>> {
+pub(crate) fn of_cluster(name: &str) -> Option<Destination<'_>> {
     let mut parts = name.split('|');
     let (_, port, _, host) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() || host.is_empty() {

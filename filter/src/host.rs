@@ -88,6 +88,11 @@ pub(crate) fn cluster_name() -> Option<String> {
     property(b"xds\0cluster_name").and_then(|name| String::from_utf8(name).ok())
 }
 
+/// The name under which this plugin was configured.
+pub(crate) fn plugin_name() -> Option<Vec<u8>> {
+    property(b"plugin_name")
+}
+
 /// The client's address.
 pub(crate) fn source_address() -> Option<IpAddr> {
     let text = String::from_utf8(property(b"source\0address")?).ok()?;

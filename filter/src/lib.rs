@@ -8,15 +8,18 @@
 //!
 //! Nothing here may panic: a trap costs every stream of a worker. Host calls are made in `host` alone.
 
+#[cfg(any(test, target_arch = "wasm32"))]
 mod counts;
+#[cfg(any(test, target_arch = "wasm32"))]
 mod destination;
+#[cfg(any(test, target_arch = "wasm32"))]
 mod pairs;
 
 #[cfg(target_arch = "wasm32")]
 mod host;
 #[cfg(target_arch = "wasm32")]
-mod root;
+mod plugin;
 #[cfg(target_arch = "wasm32")]
-mod state;
+mod root;
 #[cfg(target_arch = "wasm32")]
 mod stream;

@@ -5,7 +5,7 @@ use std::ops::Range;
 /// All headers of a request in one buffer, as Proxy-Wasm serialises maps: the number of pairs, the two lengths of each, then
 /// names and values, each followed by a zero byte. Numbers are 32 bits, little-endian.
 #[derive(Debug, Default)]
-pub struct Pairs {
+pub(crate) struct Pairs {
     buffer: Vec<u8>,
     places: Vec<(Range<usize>, Range<usize>)>,
 }
@@ -13,13 +13,13 @@ pub struct Pairs {
 impl Pairs {
     /// Reads a buffer; what lies beyond its end is left out.
     #[must_use]
-    pub fn new(buffer: Vec<u8>) -> Self {
+    pub(crate) fn new(buffer: Vec<u8>) -> Self {
         let places = places(&buffer).unwrap_or_default();
         Self { buffer, places }
     }
 
     /// The values of a header in order; names are lower-case.
-    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         let named = move |range: &Range<usize>| self.buffer.get(range.clone()) == Some(name.as_bytes());
         self.places.iter().filter(move |(key, _)| named(key)).filter_map(|(_, value)| self.buffer.get(value.clone()))
     }

@@ -2,21 +2,29 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
+use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::Action;
 use serin_config::{Destination, RequestView};
 
 use crate::pairs::Pairs;
-use crate::{destination, host, state};
+use crate::plugin::{Plugin, ROUTING_HEADER};
+use crate::{destination, host};
 
 /// The filter state that tells why a request went where it went: `wasm.serin_reason` in access logs.
 const REASON: &str = "serin_reason";
 
-/// What the response needs of the request.
-#[derive(Default)]
+/// The plugin, and what the response needs of the request.
 pub(crate) struct Stream {
+    plugin: Rc<Plugin>,
     set_cookie: Option<String>,
+}
+
+impl Stream {
+    pub(crate) fn new(plugin: Rc<Plugin>) -> Self {
+        Self { plugin, set_cookie: None }
+    }
 }
 
 /// The request as the engine sees it: headers are read once, the address only where it is asked for.
@@ -40,8 +48,8 @@ impl Context for Stream {}
 impl HttpContext for Stream {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
         let request = HostRequest { headers: host::request_headers(), source: OnceCell::new() };
-        let Some(split) = state::split() else {
-            host::remove_request_header(state::ROUTING_HEADER);
+        let Some(split) = self.plugin.split() else {
+            host::remove_request_header(ROUTING_HEADER);
             return Action::Continue;
         };
         let cluster = host::cluster_name().unwrap_or_default();
@@ -59,7 +67,7 @@ impl HttpContext for Stream {
         if split.report_reason() {
             host::set_filter_state(REASON, &decision.summary());
         }
-        state::count(&decision);
+        self.plugin.count(&decision);
         self.set_cookie = decision.set_cookie.map(|cookie| cookie.header_value());
         Action::Continue
     }

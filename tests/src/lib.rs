@@ -1,1 +1,18 @@
-//! Placeholder.
+//! What the tests share: the corpus, a host for the filter, a client and a proxy.
+
+pub mod corpus;
+pub mod envoy;
+pub mod host;
+pub mod http;
+
+use std::path::PathBuf;
+
+/// The built `serin` command, beside the test that runs.
+///
+/// # Errors
+/// It is not built; the message says how.
+pub fn command() -> Result<PathBuf, String> {
+    let test = std::env::current_exe().map_err(|error| error.to_string())?;
+    let built = test.ancestors().nth(2).map(|directory| directory.join("serin"));
+    built.filter(|path| path.is_file()).ok_or_else(|| "the command is not built; run `cargo build` first".to_owned())
+}

@@ -1,0 +1,214 @@
+//! A Proxy-Wasm host in this process, for the built filter: strict, deterministic, metered.
+//!
+//! It follows ABI 0.2.1 as Envoy implements it: a header map can be had only in its own phase, a missing one is
+//! `BadArgument`, headers are bytes. A host call that the filter is not expected to make fails the test by name.
+//! Fuel is wasmi's count of executed instructions: the same on every machine.
+
+mod calls;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use wasmi::{Config, Engine, Extern, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults};
+
+/// More than any test needs: an endless loop ends as an error.
+const FUEL: u64 = 10_000_000_000;
+
+/// A header map: names are lower-case, values any bytes.
+pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
+
+/// The filter in its VM.
+pub struct Host {
+    store: Store<World>,
+    instance: Instance,
+    root: i32,
+    next: i32,
+}
+
+/// What the filter can see and do.
+#[derive(Default)]
+pub(crate) struct World {
+    configuration: Vec<u8>,
+    request: Option<Headers>,
+    response: Option<Headers>,
+    properties: BTreeMap<String, Vec<u8>>,
+    set: BTreeMap<String, Vec<u8>>,
+    metrics: BTreeMap<String, i64>,
+    metric_names: Vec<String>,
+    logs: Vec<String>,
+    calls: BTreeMap<&'static str, u32>,
+    tick_milliseconds: u32,
+}
+
+/// A request as the proxy would show it.
+#[derive(Clone, Debug, Default)]
+pub struct Input {
+    /// Its headers, pseudo-headers included.
+    pub headers: Headers,
+    /// Properties by their path, joined by dots, such as `xds.cluster_name`.
+    pub properties: BTreeMap<String, Vec<u8>>,
+}
+
+/// What the filter made of a request and its response.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// The request's headers as they go upstream.
+    pub request: Headers,
+    /// The response's headers as they go downstream; the upstream sent none.
+    pub response: Headers,
+    /// Filter state that was set, by name.
+    pub filter_state: BTreeMap<String, Vec<u8>>,
+    /// Fuel of the request phase.
+    pub fuel: u64,
+    /// Host calls of the request phase, by name.
+    pub calls: BTreeMap<&'static str, u32>,
+}
+
+/// Why the filter did not answer: a trap or an unexpected host call, with the filter's last log lines.
+#[derive(Debug)]
+pub struct HostError(String);
+
+impl std::error::Error for HostError {}
+
+impl fmt::Display for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl From<wasmi::Error> for HostError {
+    fn from(error: wasmi::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+impl Host {
+    /// Starts a VM with a module.
+    ///
+    /// # Errors
+    /// The bytes are no module, or its start traps.
+    pub fn load(wasm: &[u8]) -> Result<Self, HostError> {
+        let mut config = Config::default();
+        config.consume_fuel(true);
+        let engine = Engine::new(&config);
+        let module = Module::new(&engine, wasm)?;
+        let mut store = Store::new(&engine, World::default());
+        store.set_fuel(FUEL)?;
+        let mut linker = Linker::new(&engine);
+        calls::link(&mut linker, &module)?;
+        let instance = linker.instantiate_and_start(&mut store, &module)?;
+        let mut host = Self { store, instance, root: 0, next: 1 };
+        host.call::<(), ()>("_initialize", ())?;
+        Ok(host)
+    }
+
+    /// Configures the plugin as Envoy does: a new root context in the same memory, then the old one goes.
+    ///
+    /// # Errors
+    /// The filter traps or makes an unexpected host call.
+    pub fn configure(&mut self, configuration: &[u8]) -> Result<bool, HostError> {
+        let old = std::mem::replace(&mut self.root, self.next);
+        self.next += 1;
+        self.store.set_fuel(FUEL)?;
+        self.store.data_mut().configuration = configuration.to_vec();
+        self.call::<_, ()>("proxy_on_context_create", (self.root, 0))?;
+        if old == 0 {
+            self.call::<_, i32>("proxy_on_vm_start", (self.root, 0))?;
+        }
+        let size = i32::try_from(configuration.len()).map_err(|error| HostError(error.to_string()))?;
+        let accepted: Option<i32> = self.call("proxy_on_configure", (self.root, size))?;
+        if old != 0 {
+            self.call::<_, i32>("proxy_on_done", old)?;
+            self.call::<_, ()>("proxy_on_delete", old)?;
+        }
+        Ok(accepted == Some(1))
+    }
+
+    /// Passes a request and an empty response through the filter.
+    ///
+    /// # Errors
+    /// The filter traps, pauses or makes an unexpected host call.
+    pub fn request(&mut self, input: Input) -> Result<Exchange, HostError> {
+        let (id, count) = (self.next, i32::try_from(input.headers.len()).unwrap_or(i32::MAX));
+        self.next += 1;
+        let world = self.store.data_mut();
+        (world.properties, world.request) = (input.properties, Some(input.headers));
+        world.calls.clear();
+        world.set.clear();
+        let before = self.store.get_fuel()?;
+        self.call::<_, ()>("proxy_on_context_create", (id, self.root))?;
+        let action: Option<i32> = self.call("proxy_on_request_headers", (id, count, 1))?;
+        let fuel = before - self.store.get_fuel()?;
+        if action != Some(0) {
+            return Err(HostError(format!("the filter answers {action:?} to request headers, not Continue (0)")));
+        }
+        let world = self.store.data_mut();
+        let request = world.request.take().unwrap_or_default();
+        let calls = std::mem::take(&mut world.calls);
+        world.response = Some(Headers::new());
+        self.call::<_, i32>("proxy_on_response_headers", (id, 0, 1))?;
+        let response = self.store.data_mut().response.take().unwrap_or_default();
+        self.call::<_, i32>("proxy_on_done", id)?;
+        self.call::<_, ()>("proxy_on_log", id)?;
+        self.call::<_, ()>("proxy_on_delete", id)?;
+        self.store.set_fuel(FUEL)?;
+        Ok(Exchange { request, response, filter_state: std::mem::take(&mut self.store.data_mut().set), fuel, calls })
+    }
+
+    /// Lets time pass up to the next tick.
+    ///
+    /// # Errors
+    /// The filter traps or makes an unexpected host call.
+    pub fn tick(&mut self) -> Result<(), HostError> {
+        self.call::<_, ()>("proxy_on_tick", self.root).map(|_| ())
+    }
+
+    /// The period of ticks that the filter asked for.
+    #[must_use]
+    pub fn tick_milliseconds(&self) -> u32 {
+        self.store.data().tick_milliseconds
+    }
+
+    /// Counters by name.
+    #[must_use]
+    pub fn metrics(&self) -> &BTreeMap<String, i64> {
+        &self.store.data().metrics
+    }
+
+    /// What the filter logged.
+    #[must_use]
+    pub fn logs(&self) -> &[String] {
+        &self.store.data().logs
+    }
+
+    /// Size of the VM's memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.instance.get_memory(&self.store, "memory").map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    /// Calls an export where there is one.
+    fn call<P: WasmParams, R: WasmResults>(&mut self, name: &str, parameters: P) -> Result<Option<R>, HostError> {
+        let Some(function) = self.instance.get_export(&self.store, name).and_then(Extern::into_func) else {
+            return Ok(None);
+        };
+        let function: TypedFunc<P, R> = function.typed(&self.store)?;
+        function.call(&mut self.store, parameters).map(Some).map_err(|error| {
+            let logs = self.store.data().logs.join("\n  ");
+            HostError(format!("{name}: {error}\n  {logs}"))
+        })
+    }
+}
+
+/// The names that a module imports and exports, sorted.
+///
+/// # Errors
+/// The bytes are no module.
+pub fn interface(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), HostError> {
+    let module = Module::new(&Engine::default(), wasm)?;
+    let mut imports: Vec<_> = module.imports().map(|import| format!("{}.{}", import.module(), import.name())).collect();
+    let mut exports: Vec<_> = module.exports().map(|export| export.name().to_owned()).collect();
+    imports.sort();
+    exports.sort();
+    Ok((imports, exports))
+}
