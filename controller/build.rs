@@ -25,17 +25,20 @@ fn main() -> Result<(), String> {
 }
 
 fn build(root: &Path, target: &Path, cargo: &Path) -> Result<(), String> {
-    let registry =
-        env::var_os("CARGO_HOME").map(PathBuf::from).or_else(|| Some(PathBuf::from(env::var_os("HOME")?).join(".cargo")));
-    let remap = registry.map(|path| format!("--remap-path-prefix={}=cargo", path.display())).unwrap_or_default();
+    let path = |name: &str| env::var_os(name).map(PathBuf::from);
+    let home = path("CARGO_HOME").or_else(|| Some(path("HOME")?.join(".cargo")));
+    let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
+    let remap = |path: PathBuf| format!("--remap-path-prefix={}=registry", path.display());
+    let flags: Vec<_> = registries.into_iter().flatten().flatten().map(|entry| remap(entry.path())).collect();
     let status = Command::new(cargo)
         .current_dir(root)
         .args(["build", "--locked", "--package", "serin-filter", "--target", TARGET, "--profile", PROFILE, "--target-dir"])
         .arg(target)
-        .env_remove("CARGO_ENCODED_RUSTFLAGS")
+        .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
-        .env("RUSTFLAGS", remap)
+        // Unlike RUSTFLAGS, this one may hold paths with blanks.
+        .env("CARGO_ENCODED_RUSTFLAGS", flags.join("\x1f"))
         .status()
         .map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
     match status.success() {

@@ -2,6 +2,7 @@
 
 pub mod corpus;
 pub mod envoy;
+pub mod golden;
 pub mod host;
 pub mod http;
 
