@@ -5,6 +5,7 @@ pub mod envoy;
 pub mod golden;
 pub mod host;
 pub mod http;
+pub mod standalone;
 
 use std::path::PathBuf;
 

@@ -1,0 +1,280 @@
+//! `serin standalone` on a real Envoy: who gets which version, exactly, while things change.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+use serin_config::{Algorithm, BUCKETS, BucketMap, Weight};
+use serin_tests::envoy::{binary, eventually, stats};
+use serin_tests::http::{Connection, Response};
+use serin_tests::standalone::{HOST, Standalone, user_request};
+
+const SALT: &[u8] = b"bookinfo/reviews";
+
+/// A spec of versions with weights, sticky by the cookie `user`.
+fn spec(canaries: &[(&str, &str)]) -> Value {
+    let canaries: Vec<_> = canaries.iter().map(|(version, weight)| json!({"version": version, "weight": weight})).collect();
+    json!({"service": "reviews", "stable": {"version": "v1"}, "canaries": canaries, "sticky": {"by": [{"cookie": "user"}]}})
+}
+
+fn bucket(user: usize) -> u32 {
+    Algorithm::Serin.bucket(SALT, format!("user-{user}").as_bytes())
+}
+
+fn body(response: &Response) -> String {
+    assert_eq!(response.status, 200, "{response:?}");
+    String::from_utf8(response.body.clone()).unwrap()
+}
+
+fn versions(standalone: &Standalone, users: &[usize]) -> Vec<String> {
+    standalone.ask(users, 8, |&user| user_request(user, "")).unwrap().iter().map(body).collect()
+}
+
+/// The tests need a real Envoy; where there is none they say so.
+fn ready() -> bool {
+    match binary() {
+        Ok(_) => true,
+        Err(why) => {
+            eprintln!("SKIPPED: {why}");
+            false
+        }
+    }
+}
+
+#[test]
+fn a_hundred_thousand_users_are_split_exactly_and_stay() {
+    if !ready() {
+        return;
+    }
+    let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "12.345%")]), 2).unwrap();
+    let users: Vec<usize> = (0..100_000).collect();
+    let expected: Vec<&str> = users.iter().map(|&user| if bucket(user) < 12_345 { "v2" } else { "v1" }).collect();
+    let first = versions(&standalone, &users);
+    let canaries = first.iter().filter(|version| *version == "v2").count();
+    assert_eq!(canaries, expected.iter().filter(|version| **version == "v2").count());
+    assert_eq!(first, expected);
+    for _ in 0..2 {
+        let again = versions(&standalone, &users);
+        assert_eq!(again.iter().zip(&first).filter(|(is, was)| is != was).count(), 0, "flips");
+    }
+    eventually("all decisions are counted", || {
+        let counted: u64 = stats(standalone.admin, "decisions_total").unwrap().values().sum();
+        // One more: the request that waited for the start.
+        counted > 300_000
+    })
+    .unwrap();
+    let counted = stats(standalone.admin, "version=.=v2;.;reason=.=weight;.;decisions_total").unwrap();
+    assert_eq!(counted.values().sum::<u64>(), 3 * canaries as u64);
+}
+
+#[test]
+fn a_ramp_of_twenty_steps_moves_nobody_beyond_the_needed() {
+    if !ready() {
+        return;
+    }
+    let users: Vec<usize> = (0..2_000).collect();
+    let standalone = Standalone::start(&["v1", "v2", "v3"], &spec(&[("v2", "0%"), ("v3", "0%")]), 2).unwrap();
+    let mut map = BucketMap::default();
+    let mut before = versions(&standalone, &users);
+    assert!(before.iter().all(|version| version == "v1"));
+    for step in 1..=20u32 {
+        // v3 grows to 40 % and shrinks again to what v2 leaves of everything.
+        let v2 = step * 5_000;
+        let v3 = (step * 4_000).min(BUCKETS - v2).min(40_000);
+        let weight = |buckets| Weight::from_buckets(buckets).unwrap();
+        standalone.apply(&spec(&[("v2", &weight(v2).to_string()), ("v3", &weight(v3).to_string())])).unwrap();
+        let next = map.allocate(&[("v2", weight(v2)), ("v3", weight(v3))]);
+        let (was, is) = (owners(&map), owners(&next));
+        let after = versions(&standalone, &users);
+        for ((&user, before), after) in users.iter().zip(&before).zip(&after) {
+            let at = bucket(user) as usize;
+            assert_eq!((before.as_str(), after.as_str()), (was[at].as_str(), is[at].as_str()), "user {user}, step {step}");
+        }
+        (map, before) = (next, after);
+    }
+    assert!(before.iter().all(|version| version == "v2"));
+}
+
+fn owners(map: &BucketMap) -> Vec<String> {
+    let name = |version: &Option<String>| version.clone().unwrap_or_else(|| "v1".to_owned());
+    let mut owners: Vec<_> =
+        map.runs().iter().flat_map(|run| std::iter::repeat_n(name(&run.version), run.buckets as usize)).collect();
+    owners.resize(BUCKETS as usize, "v1".to_owned());
+    owners
+}
+
+#[test]
+fn takeover_rollback_rules_and_spoofed_headers() {
+    if !ready() {
+        return;
+    }
+    let mut spec = spec(&[("v2", "50%")]);
+    spec["rules"] = json!([
+        {"name": "testers", "when": [{"header": {"name": "x-team", "exact": "qa"}}], "version": "v2"},
+        {"name": "bots", "when": [{"header": {"name": "x-bot", "present": true}}], "version": "v1"},
+    ]);
+    let standalone = Standalone::start(&["v1", "v2"], &spec, 2).unwrap();
+    let users: Vec<usize> = (0..10_000).collect();
+    let expected: Vec<&str> = users.iter().map(|&user| if bucket(user) < 50_000 { "v2" } else { "v1" }).collect();
+    let ask = |lines: &str| -> Vec<String> {
+        standalone.ask(&users, 8, |&user| user_request(user, lines)).unwrap().iter().map(body).collect()
+    };
+    // Every user claims the version that the split does not give.
+    let spoofed = standalone.ask(&users, 8, |&user| {
+        let other = if bucket(user) < 50_000 { "v1" } else { "v2" };
+        user_request(user, &format!("x-serin-version: {other}\r\nX-Serin-Version: {other}\r\n"))
+    });
+    assert_eq!(spoofed.unwrap().iter().map(body).collect::<Vec<_>>(), expected);
+    assert!(ask("x-team: qa\r\n").iter().all(|version| version == "v2"));
+    assert!(ask("x-bot: 1\r\nx-team: ops\r\n").iter().all(|version| version == "v1"));
+    spec["takeover"] = json!("v2");
+    standalone.apply(&spec).unwrap();
+    assert!(ask("x-bot: 1\r\n").iter().all(|version| version == "v2"));
+    spec["takeover"] = json!("v1");
+    standalone.apply(&spec).unwrap();
+    assert_eq!(ask("x-team: qa\r\n").iter().filter(|version| *version == "v2").count(), 0);
+}
+
+#[test]
+fn bad_text_keeps_the_last_good_state_and_says_why() {
+    if !ready() {
+        return;
+    }
+    let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
+    let users: Vec<usize> = (0..200).collect();
+    let before = versions(&standalone, &users);
+    let good = standalone.manifest(&spec(&[("v2", "60%")])).unwrap();
+    standalone.replace(&good.replace("60%", "60")).unwrap();
+    eventually("the error is told", || standalone.log().contains("`60` is not a percentage")).unwrap();
+    assert!(standalone.log().contains("spec.canaries[0].weight"), "{}", standalone.log());
+    standalone.replace("{").unwrap();
+    assert_eq!(versions(&standalone, &users), before);
+    standalone.apply(&spec(&[("v2", "60%")])).unwrap();
+    let expected: Vec<&str> = users.iter().map(|&user| if bucket(user) < 60_000 { "v2" } else { "v1" }).collect();
+    assert_eq!(versions(&standalone, &users), expected);
+}
+
+/// Requests that a person would not send, the same each time.
+fn hostile(seed: usize) -> Vec<u8> {
+    let mut state = seed as u64 ^ 0x9e37_79b9_7f4a_7c15;
+    let mut random = move |below: u64| {
+        // Vigna's splitmix64.
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        (((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 31) % below) as usize
+    };
+    let paths = ["/", "/?uid=%zz%", "/%ff%00x", "/a?&&=&v=2", "//..//.", "/?uid=\u{e9}", "*"];
+    let names = [
+        "cookie",
+        "Cookie",
+        "authorization",
+        "baggage",
+        "user-agent",
+        "x-team",
+        "x-serin-version",
+        "x-request-id",
+        "x-forwarded-for",
+    ];
+    let values: [&[u8]; 12] = [
+        b"",
+        b"\xff\xfe",
+        b"user=\xc3\x28",
+        b"user=\"",
+        b"=;=;;user",
+        b"Bearer a.b.c",
+        b"Bearer ..",
+        b"Bearer e30.eyJzdWIiOiI.x",
+        b"user=%zz;q=1,,=",
+        b"v2, v2",
+        b"\xf0\x9f\x98\x80",
+        b"user=ann; user=bob",
+    ];
+    let mut request = format!("GET {} HTTP/1.1\r\nhost: {HOST}\r\n", paths[random(paths.len() as u64)]).into_bytes();
+    for _ in 0..random(8) {
+        let value = match random(60) {
+            0 => vec![b'a' + random(26) as u8; 60_000],
+            1 => (0..1000).map(|n| format!("c{n}={n}; ")).collect::<String>().into_bytes(),
+            _ => values[random(values.len() as u64)].to_vec(),
+        };
+        request.extend([names[random(names.len() as u64)].as_bytes(), b": ", &value, b"\r\n"].concat());
+    }
+    request.extend(b"\r\n");
+    request
+}
+
+#[test]
+fn two_hundred_thousand_hostile_requests_trap_nothing() {
+    if !ready() {
+        return;
+    }
+    let mut spec = spec(&[("v2", "50%")]);
+    spec["sticky"] = json!({"by": [{"cookie": "user"}, {"jwtClaim": {"claim": "sub"}}, {"baggage": "user"}, {"query": "uid"}, {"sourceAddress": {}}],
+        "otherwise": {"issueCookie": {"name": "sid"}}});
+    spec["rules"] = json!([
+        {"name": "regex", "when": [{"header": {"name": "x-team", "regex": "(a|aa)*b"}}], "version": "v2"},
+        {"name": "os", "when": [{"os": {"in": ["ios"]}}, {"path": {"contains": "%"}}, {"query": {"name": "uid", "contains": "z"}}], "version": "v2"},
+    ]);
+    let standalone = Standalone::start(&["v1", "v2"], &spec, 2).unwrap();
+    let vms = || {
+        stats(standalone.admin, "wasm.")
+            .unwrap()
+            .into_iter()
+            .filter(|(name, _)| !name.contains("wasmcustom"))
+            .collect::<BTreeMap<_, _>>()
+    };
+    let before = vms();
+    assert!(before.keys().any(|name| name.contains("v8.created")), "{before:?}");
+    let requests: Vec<usize> = (0..200_000).collect();
+    let mut statuses: BTreeMap<u16, usize> = BTreeMap::new();
+    for response in standalone.ask(&requests, 8, |&seed| hostile(seed)).unwrap() {
+        *statuses.entry(response.status).or_default() += 1;
+    }
+    assert!(statuses.keys().all(|status| *status < 500), "{statuses:?}");
+    assert!(statuses[&200] > 150_000, "{statuses:?}");
+    assert_eq!(vms(), before, "a VM was made or ended");
+}
+
+#[test]
+fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
+    if !ready() {
+        return;
+    }
+    let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
+    for step in 0..20 {
+        standalone.apply(&spec(&[("v2", &format!("{}%", 50 + step % 2 * 10))])).unwrap();
+    }
+    let before = standalone.envoy_kib().unwrap();
+    let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for client in 0..2 {
+            let (done, asked, standalone) = (&done, &asked, &standalone);
+            scope.spawn(move || {
+                let mut connection = Connection::open(standalone.listen).unwrap();
+                let mut user = client;
+                while !done.load(Ordering::Relaxed) {
+                    let version = body(&connection.send(&user_request(user, "")).unwrap());
+                    // Whatever the weight is at this moment, these buckets do not change sides.
+                    match bucket(user) {
+                        at if at < 50_000 => assert_eq!(version, "v2"),
+                        at if at >= 60_000 => assert_eq!(version, "v1"),
+                        _ => {}
+                    }
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    user = (user + 2) % 10_000;
+                }
+            });
+        }
+        let start = Instant::now();
+        for step in 0..1000 {
+            standalone.apply(&spec(&[("v2", &format!("{}%", 50 + step % 2 * 10))])).unwrap();
+        }
+        eprintln!("1000 updates in {:?}", start.elapsed());
+        done.store(true, Ordering::Relaxed);
+    });
+    let after = standalone.envoy_kib().unwrap();
+    eprintln!("{} requests, Envoy's memory {before} -> {after} KiB", asked.load(Ordering::Relaxed));
+    assert!(asked.load(Ordering::Relaxed) > 1000);
+    assert!(after < before + 20 * 1024, "{before} KiB -> {after} KiB");
+    assert_eq!(standalone.documents("rejected").unwrap(), 0);
+}
