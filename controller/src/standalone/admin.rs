@@ -1,0 +1,68 @@
+//! Envoy's admin interface.
+
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::body::Bytes;
+use hyper::client::conn::http1;
+use hyper::{Method, Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+/// How long an answer may take; Envoy's main thread compiles a module in less.
+const CAP: Duration = Duration::from_secs(5);
+
+/// A client of the admin interface.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Admin(SocketAddr);
+
+impl Admin {
+    /// The interface at an address; one that is bound to all addresses is asked at the loopback one.
+    pub(super) fn new(mut address: SocketAddr) -> Self {
+        if address.ip().is_unspecified() {
+            address.set_ip(match address.is_ipv4() {
+                true => IpAddr::V4(Ipv4Addr::LOCALHOST),
+                false => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            });
+        }
+        Self(address)
+    }
+
+    /// The body of an answer with status 200; `None` for any other outcome.
+    async fn ask(self, method: Method, path: &str) -> Option<String> {
+        let answer = async {
+            let stream = TcpStream::connect(self.0).await.ok()?;
+            let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.ok()?;
+            tokio::spawn(connection);
+            let request =
+                Request::builder().method(method).uri(path).header("host", "admin").body(Empty::<Bytes>::new()).ok()?;
+            let response = sender.send_request(request).await.ok()?;
+            let status = response.status();
+            let body = response.into_body().collect().await.ok()?.to_bytes();
+            (status == StatusCode::OK).then(|| String::from_utf8_lossy(&body).into_owned())
+        };
+        timeout(CAP, answer).await.ok().flatten()
+    }
+
+    /// Whether Envoy serves.
+    pub(super) async fn is_ready(self) -> bool {
+        self.ask(Method::GET, "/ready").await.is_some()
+    }
+
+    /// Asks Envoy to do something.
+    pub(super) async fn post(self, path: &str) -> bool {
+        self.ask(Method::POST, path).await.is_some()
+    }
+
+    /// Counters and gauges whose names begin with a text.
+    pub(super) async fn stats(self, prefix: &str) -> Option<BTreeMap<String, u64>> {
+        let filter: String = prefix.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '.' }).collect();
+        let text = self.ask(Method::GET, &format!("/stats?filter=^{filter}")).await?;
+        let line =
+            |line: &str| line.rsplit_once(": ").and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
+        Some(text.lines().filter_map(line).collect())
+    }
+}

