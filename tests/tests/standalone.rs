@@ -164,7 +164,9 @@ fn hostile(seed: usize) -> Vec<u8> {
         let mixed = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         (((mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb) >> 31) % below) as usize
     };
-    let paths = ["/", "/?uid=%zz%", "/%ff%00x", "/a?&&=&v=2", "//..//.", "/?uid=\u{e9}", "*"];
+    let paths = ["/", "/?uid=%zz%", "/%ff%fex", "/a?&&=&v=2", "//..//."];
+    // Envoy itself refuses these.
+    let refused = ["/%00", "/?uid=\u{e9}", "*"];
     let names = [
         "cookie",
         "Cookie",
@@ -190,7 +192,8 @@ fn hostile(seed: usize) -> Vec<u8> {
         b"\xf0\x9f\x98\x80",
         b"user=ann; user=bob",
     ];
-    let mut request = format!("GET {} HTTP/1.1\r\nhost: {HOST}\r\n", paths[random(paths.len() as u64)]).into_bytes();
+    let path = if random(100) == 0 { refused[random(3)] } else { paths[random(paths.len() as u64)] };
+    let mut request = format!("GET {path} HTTP/1.1\r\nhost: {HOST}\r\n").into_bytes();
     for _ in 0..random(8) {
         let value = match random(60) {
             0 => vec![b'a' + random(26) as u8; 60_000],
@@ -231,7 +234,7 @@ fn two_hundred_thousand_hostile_requests_trap_nothing() {
         *statuses.entry(response.status).or_default() += 1;
     }
     assert!(statuses.keys().all(|status| *status < 500), "{statuses:?}");
-    assert!(statuses[&200] > 150_000, "{statuses:?}");
+    assert!(statuses[&200] > 190_000, "{statuses:?}");
     assert_eq!(vms(), before, "a VM was made or ended");
 }
 
@@ -241,9 +244,9 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
         return;
     }
     let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
-    for step in 0..20 {
-        standalone.apply(&spec(&[("v2", &format!("{}%", 50 + step % 2 * 10))])).unwrap();
-    }
+    // Each weight is another one: Envoy does not validate the same document twice, and the count of adoptions is what is waited for.
+    let apply = |step: u32| standalone.apply(&spec(&[("v2", &Weight::from_buckets(50_000 + step).unwrap().to_string())])).unwrap();
+    (1..=20).for_each(apply);
     let before = standalone.envoy_kib().unwrap();
     let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
@@ -257,7 +260,7 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
                     // Whatever the weight is at this moment, these buckets do not change sides.
                     match bucket(user) {
                         at if at < 50_000 => assert_eq!(version, "v2"),
-                        at if at >= 60_000 => assert_eq!(version, "v1"),
+                        at if at >= 51_020 => assert_eq!(version, "v1"),
                         _ => {}
                     }
                     asked.fetch_add(1, Ordering::Relaxed);
@@ -266,9 +269,7 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
             });
         }
         let start = Instant::now();
-        for step in 0..1000 {
-            standalone.apply(&spec(&[("v2", &format!("{}%", 50 + step % 2 * 10))])).unwrap();
-        }
+        (21..=1020).for_each(apply);
         eprintln!("1000 updates in {:?}", start.elapsed());
         done.store(true, Ordering::Relaxed);
     });
