@@ -138,9 +138,14 @@ fn yaml<T: DeserializeOwned>(path: &Path, document: &str) -> Result<T, FileError
             error.into_inner()
         })
     });
-    result.map_err(|error| match place.as_str() {
-        "" | "." => FileError::new(path, error),
-        place => FileError::new(path, format!("{place}: {error}")),
+    result.map_err(|error| {
+        // The parser knows neither the file's name nor that an error is being told already.
+        let text = error.to_string().replace("<input>", &path.display().to_string());
+        let text = text.strip_prefix("error: ").unwrap_or(&text);
+        match place.as_str() {
+            "" | "." => FileError::new(path, text),
+            place => FileError::new(path, format!("{place}: {text}")),
+        }
     })
 }
 

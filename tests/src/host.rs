@@ -21,13 +21,16 @@ pub type Headers = Vec<(Vec<u8>, Vec<u8>)>;
 pub struct Host {
     store: Store<World>,
     instance: Instance,
-    root: i32,
+    /// The plugin that is called, and the root context of each one that was configured.
+    plugin: String,
+    roots: BTreeMap<String, i32>,
     next: i32,
 }
 
 /// What the filter can see and do.
 #[derive(Default)]
 pub(crate) struct World {
+    plugin: String,
     configuration: Vec<u8>,
     request: Option<Headers>,
     response: Option<Headers>,
@@ -97,9 +100,18 @@ impl Host {
         let mut linker = Linker::new(&engine);
         calls::link(&mut linker, &module)?;
         let instance = linker.instantiate_and_start(&mut store, &module)?;
-        let mut host = Self { store, instance, root: 0, next: 1 };
+        let mut host = Self { store, instance, plugin: "serin".to_owned(), roots: BTreeMap::new(), next: 1 };
         host.call::<(), ()>("_initialize", ())?;
         Ok(host)
+    }
+
+    /// Turns to the plugin of this name, which shares the VM with the others.
+    pub fn plugin(&mut self, name: &str) {
+        self.plugin = name.to_owned();
+    }
+
+    fn root(&self) -> i32 {
+        self.roots.get(&self.plugin).copied().unwrap_or_default()
     }
 
     /// Configures the plugin as Envoy does: a new root context in the same memory, then the old one goes.
@@ -107,17 +119,19 @@ impl Host {
     /// # Errors
     /// The filter traps or makes an unexpected host call.
     pub fn configure(&mut self, configuration: &[u8]) -> Result<bool, HostError> {
-        let old = std::mem::replace(&mut self.root, self.next);
+        let root = self.next;
+        let (first, old) = (self.roots.is_empty(), self.roots.insert(self.plugin.clone(), root));
         self.next += 1;
+        self.store.data_mut().plugin = self.plugin.clone();
         self.store.set_fuel(FUEL)?;
         self.store.data_mut().configuration = configuration.to_vec();
-        self.call::<_, ()>("proxy_on_context_create", (self.root, 0))?;
-        if old == 0 {
-            self.call::<_, i32>("proxy_on_vm_start", (self.root, 0))?;
+        self.call::<_, ()>("proxy_on_context_create", (root, 0))?;
+        if first {
+            self.call::<_, i32>("proxy_on_vm_start", (root, 0))?;
         }
         let size = i32::try_from(configuration.len()).map_err(|error| HostError(error.to_string()))?;
-        let accepted: Option<i32> = self.call("proxy_on_configure", (self.root, size))?;
-        if old != 0 {
+        let accepted: Option<i32> = self.call("proxy_on_configure", (root, size))?;
+        if let Some(old) = old {
             self.call::<_, i32>("proxy_on_done", old)?;
             self.call::<_, ()>("proxy_on_delete", old)?;
         }
@@ -131,12 +145,14 @@ impl Host {
     pub fn request(&mut self, input: Input) -> Result<Exchange, HostError> {
         let (id, count) = (self.next, i32::try_from(input.headers.len()).unwrap_or(i32::MAX));
         self.next += 1;
+        let plugin = self.plugin.clone();
         let world = self.store.data_mut();
+        world.plugin = plugin;
         (world.properties, world.request) = (input.properties, Some(input.headers));
         world.calls.clear();
         world.set.clear();
         let before = self.store.get_fuel()?;
-        self.call::<_, ()>("proxy_on_context_create", (id, self.root))?;
+        self.call::<_, ()>("proxy_on_context_create", (id, self.root()))?;
         let action: Option<i32> = self.call("proxy_on_request_headers", (id, count, 1))?;
         let fuel = before - self.store.get_fuel()?;
         if action != Some(0) {
@@ -160,7 +176,7 @@ impl Host {
     /// # Errors
     /// The filter traps or makes an unexpected host call.
     pub fn tick(&mut self) -> Result<(), HostError> {
-        self.call::<_, ()>("proxy_on_tick", self.root).map(|_| ())
+        self.call::<_, ()>("proxy_on_tick", self.root()).map(|_| ())
     }
 
     /// The period of ticks that the filter asked for.

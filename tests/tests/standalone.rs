@@ -245,7 +245,8 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
     }
     let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
     // Each weight is another one: Envoy does not validate the same document twice, and the count of adoptions is what is waited for.
-    let apply = |step: u32| standalone.apply(&spec(&[("v2", &Weight::from_buckets(50_000 + step).unwrap().to_string())])).unwrap();
+    let apply =
+        |step: u32| standalone.apply(&spec(&[("v2", &Weight::from_buckets(50_000 + step).unwrap().to_string())])).unwrap();
     (1..=20).for_each(apply);
     let before = standalone.envoy_kib().unwrap();
     let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));

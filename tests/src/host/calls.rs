@@ -156,7 +156,11 @@ fn remove_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32) ->
 fn get_property(mut vm: Vm<'_>, path: i32, path_size: i32, data: i32, size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_get_property");
     let path = text(&vm, path, path_size)?.replace('\0', ".");
-    match vm.data().properties.get(&path).cloned() {
+    let found = match path.as_str() {
+        "plugin_name" => Some(vm.data().plugin.clone().into_bytes()),
+        path => vm.data().properties.get(path).cloned(),
+    };
+    match found {
         Some(value) => hand_over(&mut vm, &value, data, size),
         None => Ok(NOT_FOUND),
     }

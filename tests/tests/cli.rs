@@ -1,0 +1,253 @@
+//! The command line: answers, errors and exit codes.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+fn serin(arguments: &[&str]) -> Output {
+    Command::new(serin_tests::command().unwrap()).args(arguments).env("NO_COLOR", "1").output().unwrap()
+}
+
+fn example(name: &str) -> String {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name).display().to_string()
+}
+
+/// A file in a directory that goes with it.
+fn file(text: &str) -> (TempDir, PathBuf) {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("serin.yaml");
+    fs::write(&path, text).unwrap();
+    (directory, path)
+}
+
+fn stdout(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// The message of a command that must refuse its file.
+fn refused(arguments: &[&str]) -> String {
+    let output = serin(arguments);
+    assert_eq!(output.status.code(), Some(2), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn every_example_is_valid() {
+    for entry in fs::read_dir(example("")).unwrap() {
+        let path = entry.unwrap().path().display().to_string();
+        assert!(stdout(&serin(&["validate", "-f", &path])).contains(": valid, 1 releases"), "{path}");
+    }
+    let checked = stdout(&serin(&["standalone", "--check", "-f", &example("standalone.yaml")]));
+    assert!(checked.ends_with("standalone.yaml: valid, 1 services, 1 releases\n"), "{checked}");
+}
+
+#[test]
+fn the_readme_shows_what_explain_says() {
+    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
+    let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "--header", "cookie: user=ann"]));
+    assert!(readme.contains(&said), "{said}");
+    for command in ["make demo", "make test"] {
+        assert!(readme.contains(command));
+    }
+}
+
+#[test]
+fn a_single_answer_in_json_has_the_shape_of_a_batch() {
+    let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "-o", "json", "--path", "/preview/x"]));
+    let expected = "{\"id\":null,\"release\":\"bookinfo/reviews\",\"version\":\"v2\",\"reason\":\"rule\",\"rule\":\"preview\",\"key\":null,\"bucket\":null}\n";
+    assert_eq!(said, expected);
+    let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "-o", "json", "--destination", "nobody:80"]));
+    assert_eq!(
+        said,
+        "{\"id\":null,\"release\":null,\"version\":null,\"reason\":\"no-release\",\"rule\":null,\"key\":null,\"bucket\":null}\n"
+    );
+}
+
+#[test]
+fn a_compiled_document_explains_as_its_release_does() {
+    let compiled = stdout(&serin(&["compile", "-f", &example("reviews.yaml")]));
+    let (_directory, path) = file(&compiled);
+    let of =
+        |path: &str| stdout(&serin(&["explain", "-f", path, "--header", "cookie: user=ann", "--header", "x-team: ops"]));
+    assert_eq!(of(path.to_str().unwrap()), of(&example("reviews.yaml")));
+    assert_eq!(stdout(&serin(&["compile", "-f", path.to_str().unwrap()])), compiled);
+}
+
+#[test]
+fn a_line_that_cannot_be_read_is_answered_and_the_batch_goes_on() {
+    let lines = [
+        (r#"{"id":"1","headers":[["cookie","user=ann"]]}"#, json!({"id": "1", "version": "v1", "bucket": 83458})),
+        (r#"{"id":{"a":[1]},"headers":7}"#, json!({"id": {"a": [1]}})),
+        ("nonsense", json!({"id": null})),
+        ("", json!(null)),
+        (r#"{"id":2,"destination":"nobody:1"}"#, json!({"id": 2, "reason": "no-release"})),
+        (r#"{"id":3,"headers":[["x",{"base64":"*"}]]}"#, json!({"id": 3})),
+        (r#"{"id":4,"source":"nowhere"}"#, json!({"id": 4})),
+        (r#"{"headers":[["Cookie","user=ann"]]}"#, json!({"id": null, "bucket": 83458})),
+    ];
+    let text: String = lines.iter().map(|(line, _)| format!("{line}\n")).collect();
+    let (directory, _) = file("");
+    let requests = directory.path().join("requests");
+    fs::write(&requests, text).unwrap();
+    let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "--requests", requests.to_str().unwrap()]));
+    let expected: Vec<_> = lines.iter().filter(|(line, _)| !line.is_empty()).collect();
+    assert_eq!(said.lines().count(), expected.len());
+    for (answer, (line, expected)) in said.lines().zip(expected) {
+        let answer: Value = serde_json::from_str(answer).unwrap();
+        for (name, value) in expected.as_object().unwrap() {
+            assert_eq!(answer[name], *value, "{line}");
+        }
+        assert_eq!(answer.get("error").is_some(), answer.get("reason").is_none(), "{line}");
+    }
+}
+
+#[test]
+fn whoever_waits_for_an_answer_gets_it() {
+    let mut process = Command::new(serin_tests::command().unwrap())
+        .args(["explain", "-f", &example("reviews.yaml"), "--requests", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut input, mut output) = (process.stdin.take().unwrap(), BufReader::new(process.stdout.take().unwrap()));
+    for id in 0..3 {
+        writeln!(input, "{{\"id\":{id}}}").unwrap();
+        let mut answer = String::new();
+        output.read_line(&mut answer).unwrap();
+        assert!(answer.starts_with(&format!("{{\"id\":{id},")), "{answer}");
+    }
+    drop(input);
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn a_long_batch_is_answered_in_order_and_in_constant_memory() {
+    const LINES: usize = 200_000;
+    let mut process = Command::new(serin_tests::command().unwrap())
+        .args(["explain", "-f", &example("reviews.yaml"), "--requests", "-"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = process.stdin.take().unwrap();
+    let id = process.id();
+    let writer = std::thread::spawn(move || {
+        for id in 0..LINES {
+            writeln!(input, "{{\"id\":{id},\"headers\":[[\":path\",\"/\"],[\"cookie\",\"user=user-{id}\"]]}}").unwrap();
+        }
+        // All but the last lines are answered by now, and the process still lives.
+        let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap_or_default().to_owned();
+        line.split_whitespace().nth(1).and_then(|kib| kib.parse::<u64>().ok())
+    });
+    let mut next = 0;
+    for line in BufReader::new(process.stdout.take().unwrap()).lines() {
+        assert!(line.unwrap().starts_with(&format!("{{\"id\":{next},")));
+        next += 1;
+    }
+    assert_eq!(next, LINES);
+    let kib = writer.join().unwrap().unwrap();
+    assert!(kib < 32 * 1024, "{kib} KiB");
+    assert!(process.wait().unwrap().success());
+}
+
+#[test]
+fn errors_name_the_file_the_path_the_cause_and_the_fix() {
+    let good = fs::read_to_string(example("reviews.yaml")).unwrap();
+    let cases = [
+        (
+            "weight: 10%",
+            "weight: 10",
+            "serin.yaml: spec.canaries[0].weight: line 8 column 27: `10` is not a percentage; write digits",
+        ),
+        (
+            "stable: {version: v1}",
+            "stable: {versoin: v1}",
+            "serin.yaml: spec.stable.versoin: line 6 column 12: unknown field `versoin`, expected one of version, deployment",
+        ),
+        (
+            "stable: {version: v1}",
+            "stable: {version: v2}",
+            "serin.yaml: bookinfo/reviews: spec.canaries[0].version: `v2` is listed already; name each version once, stable's included",
+        ),
+        (
+            "in: [qa, dev]",
+            "in: [qa], exact: dev",
+            "serin.yaml: bookinfo/reviews: spec.rules[0].when[0].header: `exact` and `in`; a condition has one operator, so write two conditions",
+        ),
+        (
+            "in: [qa, dev]",
+            "regex: '(a'",
+            "serin.yaml: bookinfo/reviews: spec.rules[0].when[0].header.regex: `(a` cannot be compiled: unclosed group; use RE2 syntax",
+        ),
+        (
+            "{pathPrefix: /preview}",
+            "{pathPrefix: preview}",
+            "serin.yaml: bookinfo/reviews: spec.rules[1].when[0].path.pathPrefix: `preview` is no path prefix; it begins with `/`",
+        ),
+        (
+            "version: v2}\n  - {name: preview",
+            "version: v3}\n  - {name: preview",
+            "serin.yaml: bookinfo/reviews: spec.rules[0].version: `v3` is no version of this release; use one of v1, v2",
+        ),
+        (
+            "kind: CanaryRelease",
+            "kind: CanaryRelaese",
+            "serin.yaml: kind: `CanaryRelaese` of `serin.dev/v1alpha1` is not known; use CanaryRelease or Standalone of serin.dev/v1alpha1",
+        ),
+        ("kind: CanaryRelease", "sort: CanaryRelease", "serin.yaml: a document has no `apiVersion` and `kind`; write both"),
+        (
+            "{cookie: user}",
+            "{cookie: 'a=b'}",
+            "serin.yaml: bookinfo/reviews: spec.sticky.by[0].cookie: `a=b` is no cookie name; leave out blanks around it, `;` and `=`",
+        ),
+    ];
+    for (from, to, expected) in cases {
+        let (_directory, path) = file(&good.replacen(from, to, 1));
+        for command in ["validate", "compile", "explain"] {
+            let message = refused(&[command, "-f", path.to_str().unwrap()]);
+            assert!(message.starts_with("error: ") && message.contains(expected), "{message}");
+        }
+    }
+    assert!(refused(&["validate", "-f", "/nowhere.yaml"]).contains("/nowhere.yaml: cannot be read: No such file"));
+    let (_directory, path) = file("apiVersion: v1\nkind: Service\n");
+    assert!(
+        refused(&["explain", "-f", path.to_str().unwrap()])
+            .contains("holds no CanaryRelease and no split document; add one")
+    );
+}
+
+#[test]
+fn a_documents_errors_have_its_own_paths() {
+    let cases = [
+        (
+            r#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1","rules":[{"name":"r","when":[{"header":{"name":"x","regx":"a"}}],"version":"v2"}]}]}"#,
+            "splits[0].rules[0].when[0].header.regx: unknown field `regx`",
+        ),
+        (
+            r#"{"version":3,"splits":[]}"#,
+            "version: document version 3 is not known; this engine reads version 1, so upgrade it first",
+        ),
+        (
+            r#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1","buckets":[["v2",60000],["v3",60000]]}]}"#,
+            "splits[0].buckets: 120000 buckets in sum; there are 100000",
+        ),
+        (
+            r#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1"},{"release":"a/c","hosts":["B"],"ports":[80],"stable":"v1"}]}"#,
+            "splits[1].hosts[0]: `B` is routed by `a/b` already; a host and port belong to one release",
+        ),
+    ];
+    for (text, expected) in cases {
+        let (_directory, path) = file(text);
+        let message = refused(&["validate", "-f", path.to_str().unwrap()]);
+        assert!(message.contains(expected), "{message}");
+        let output = serin(&["validate", "-o", "json", "-f", path.to_str().unwrap()]);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!((answer["valid"].as_bool(), output.status.code()), (Some(false), Some(2)));
+    }
+}

@@ -1,0 +1,134 @@
+//! The built filter's life beyond a single decision: documents come and go, the VM stays.
+
+use serde_json::json;
+use serin_controller::FILTER;
+use serin_tests::host::{Exchange, Host, Input};
+
+fn document(weight: u32) -> Vec<u8> {
+    json!({"version": 1, "splits": [{"release": "shop/cart", "hosts": ["cart"], "stable": "v1", "buckets": [["v2", weight]],
+        "sticky": {"by": [{"cookie": "user"}], "otherwise": {"issueCookie": {"name": "sid", "maxAge": 60}}}}]})
+    .to_string()
+    .into_bytes()
+}
+
+fn host() -> Host {
+    Host::load(FILTER).unwrap()
+}
+
+fn ask(host: &mut Host, headers: &[(&str, &[u8])]) -> Exchange {
+    let headers = headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect();
+    host.request(Input { headers, ..Input::default() }).unwrap()
+}
+
+fn version(exchange: &Exchange) -> Option<&str> {
+    let found = exchange.request.iter().find(|(name, _)| name == b"x-serin-version");
+    found.map(|(_, value)| std::str::from_utf8(value).unwrap())
+}
+
+const CART: [(&str, &[u8]); 3] = [(":authority", b"cart:80"), ("cookie", b"user=ann"), ("x-serin-version", b"spoofed")];
+
+#[test]
+fn without_a_document_requests_take_the_default_route() {
+    let mut host = host();
+    assert_eq!(version(&ask(&mut host, &CART)), None);
+    assert!(host.configure(b"").unwrap());
+    assert!(host.configure(b"{").unwrap());
+    assert_eq!(version(&ask(&mut host, &CART)), None);
+    assert!(host.logs().last().unwrap().contains("there is none yet"), "{:?}", host.logs());
+}
+
+#[test]
+fn a_bad_document_keeps_the_last_good_one() {
+    let mut host = host();
+    assert!(host.configure(&document(100_000)).unwrap());
+    let bad = [
+        (&b"\xff"[..], "expected value"),
+        (br#"{"version":2,"splits":[],"more":1}"#, "document version 2 is not known"),
+        (br#"{"version":1,"splits":[],"more":1}"#, "unknown field `more`"),
+        (br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v 1"}]}"#, "splits[0].stable: `v 1` is no version"),
+        (br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1","rules":[{"name":"r","when":[{"header":{"name":"x","regex":"a"}}],"version":"v2"}]}]}"#,
+            "splits[0].rules[0].when[0].header.regex: no automaton for the pattern `a`"),
+    ];
+    for (text, cause) in bad {
+        assert!(host.configure(text).unwrap(), "the filter must never answer false");
+        assert!(host.logs().last().unwrap().contains(cause), "{:?}", host.logs().last());
+        assert_eq!(version(&ask(&mut host, &CART)), Some("v2"));
+    }
+    let rejected = host.metrics().get("serin.result=.=rejected;.;documents_total");
+    assert_eq!(rejected, Some(&5));
+    assert!(host.configure(&document(1)).unwrap());
+    assert_eq!(version(&ask(&mut host, &CART)), Some("v1"));
+}
+
+#[test]
+fn plugins_that_share_a_vm_do_not_share_a_document() {
+    let mut host = host();
+    assert!(host.configure(&document(100_000)).unwrap());
+    host.plugin("another");
+    assert_eq!(version(&ask(&mut host, &CART)), None);
+    assert!(host.configure(&document(1)).unwrap());
+    assert_eq!(version(&ask(&mut host, &CART)), Some("v1"));
+    host.plugin("serin");
+    assert_eq!(version(&ask(&mut host, &CART)), Some("v2"));
+}
+
+#[test]
+fn an_identity_is_issued_once_and_decides_from_the_first_request() {
+    let mut host = host();
+    assert!(host.configure(&document(50_000)).unwrap());
+    let mut seen = std::collections::BTreeSet::new();
+    for id in 0..50 {
+        let id = format!("request-{id}");
+        let first = ask(&mut host, &[(":authority", b"cart"), ("x-request-id", id.as_bytes())]);
+        let cookie = String::from_utf8(first.response[0].1.clone()).unwrap();
+        let (pair, attributes) = cookie.split_once(';').unwrap();
+        assert_eq!(attributes, " Path=/; Max-Age=60");
+        let next = ask(&mut host, &[(":authority", b"cart"), ("cookie", pair.as_bytes()), ("x-request-id", b"another")]);
+        assert_eq!(version(&next), version(&first));
+        assert_eq!(next.response, []);
+        seen.insert(version(&first).unwrap().to_owned());
+    }
+    assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn decisions_are_counted_with_the_tick() {
+    let mut host = host();
+    assert!(host.configure(&document(100_000)).unwrap());
+    assert_eq!(host.tick_milliseconds(), 1000);
+    for _ in 0..3 {
+        ask(&mut host, &CART);
+    }
+    ask(&mut host, &[(":authority", b"nobody")]);
+    let decisions = |host: &Host| {
+        host.metrics().iter().filter(|(name, _)| name.ends_with("decisions_total")).map(|(_, n)| *n).sum::<i64>()
+    };
+    assert_eq!(decisions(&host), 0);
+    host.tick().unwrap();
+    host.tick().unwrap();
+    assert_eq!(host.metrics()["serin.release=.=shop/cart;.;version=.=v2;.;reason=.=weight;.;decisions_total"], 3);
+    assert_eq!(decisions(&host), 3);
+    // A new document does not lose what was not flushed.
+    ask(&mut host, &CART);
+    assert!(host.configure(&document(1)).unwrap());
+    assert_eq!(decisions(&host), 4);
+}
+
+#[test]
+fn requests_and_documents_leave_no_memory_behind() {
+    let mut host = host();
+    for _ in 0..50 {
+        assert!(host.configure(&document(50_000)).unwrap());
+    }
+    for _ in 0..2_000 {
+        ask(&mut host, &CART);
+    }
+    let before = host.memory_bytes();
+    for weight in 1..500 {
+        assert!(host.configure(&document(weight)).unwrap());
+    }
+    for _ in 0..20_000 {
+        ask(&mut host, &CART);
+    }
+    assert_eq!(host.memory_bytes(), before);
+}
