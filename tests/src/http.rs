@@ -12,6 +12,8 @@ pub struct Connection {
     address: SocketAddr,
     stream: TcpStream,
     buffer: Vec<u8>,
+    /// The peer takes no further request on it.
+    closed: bool,
 }
 
 /// An answer.
@@ -46,7 +48,7 @@ impl Connection {
         stream.set_read_timeout(Some(CAP))?;
         stream.set_write_timeout(Some(CAP))?;
         stream.set_nodelay(true)?;
-        Ok(Self { address, stream, buffer: Vec::new() })
+        Ok(Self { address, stream, buffer: Vec::new(), closed: false })
     }
 
     /// A `GET` with these headers.
@@ -62,11 +64,14 @@ impl Connection {
         self.send(&request)
     }
 
-    /// Sends a whole request as it stands and reads its answer; opens a new connection behind an answer that closes this one.
+    /// Sends a whole request as it stands and reads its answer; on a new connection where the last answer closed this one.
     ///
     /// # Errors
     /// The connection breaks, or no answer comes in time.
     pub fn send(&mut self, request: &[u8]) -> io::Result<Response> {
+        if self.closed {
+            *self = Self::open(self.address)?;
+        }
         // A peer that refuses a request may close before it has read all of it; its answer counts.
         let written = self.stream.write_all(request);
         let response = self.receive().map_err(|error| match (error.kind(), &written) {
@@ -75,9 +80,7 @@ impl Connection {
             }
             _ => error,
         })?;
-        if written.is_err() || response.header("connection").as_deref() == Some("close") {
-            *self = Self::open(self.address)?;
-        }
+        self.closed = written.is_err() || response.header("connection").as_deref() == Some("close");
         Ok(response)
     }
 

@@ -280,3 +280,116 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
     assert!(after < before + 20 * 1024, "{before} KiB -> {after} KiB");
     assert_eq!(standalone.documents("rejected").unwrap(), 0);
 }
+
+/// An upstream that answers only once it is told to.
+struct Slow {
+    address: std::net::SocketAddr,
+    release: std::sync::mpsc::Sender<()>,
+    asked: std::sync::mpsc::Receiver<()>,
+}
+
+fn slow() -> Slow {
+    use std::io::{Read, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (release, released) = std::sync::mpsc::channel();
+    let (seen, asked) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut request = [0; 4096];
+        assert!(stream.read(&mut request).unwrap() > 0);
+        seen.send(()).unwrap();
+        released.recv().unwrap();
+        stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nslow").unwrap();
+    });
+    Slow { address, release, asked }
+}
+
+#[test]
+fn sigterm_lets_a_request_end_and_takes_no_new_one() {
+    if !ready() {
+        return;
+    }
+    let mut standalone = Standalone::start(&["v1"], &spec(&[]), 2).unwrap();
+    let Slow { address, release, asked } = slow();
+    let text = standalone.manifest(&spec(&[])).unwrap();
+    let (before, after) = text.split_once("\"versions\":{\"v1\":[\"").unwrap();
+    let after = after.split_once('"').unwrap().1;
+    standalone.replace(&format!("{before}\"versions\":{{\"v1\":[\"{address}\"{after}")).unwrap();
+    let listen = standalone.listen;
+    let client = std::thread::spawn(move || {
+        loop {
+            // The change may still be on its way.
+            let answer = Connection::open(listen).unwrap().send(&user_request(1, "")).unwrap();
+            if answer.body == b"slow" {
+                return answer.status;
+            }
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+    });
+    asked.recv_timeout(serin_tests::envoy::CAP).unwrap();
+    assert!(std::process::Command::new("kill").arg(standalone.id().to_string()).status().unwrap().success());
+    eventually("no new connection is taken", || Connection::open(listen).is_err()).unwrap();
+    release.send(()).unwrap();
+    assert_eq!(client.join().unwrap(), 200);
+    assert!(standalone.wait().unwrap().success());
+    assert!(standalone.log().contains("draining"), "{}", standalone.log());
+    assert!(!standalone.log().contains("did not end"), "{}", standalone.log());
+}
+
+#[test]
+fn an_envoy_that_dies_is_started_again_as_it_was() {
+    if !ready() {
+        return;
+    }
+    let standalone = Standalone::start(&["v1", "v2", "v3"], &spec(&[("v2", "10%"), ("v3", "20%")]), 2).unwrap();
+    standalone.apply(&spec(&[("v2", "40%"), ("v3", "20%")])).unwrap();
+    let users: Vec<usize> = (0..500).collect();
+    let before = versions(&standalone, &users);
+    let old = standalone.envoy_id().unwrap();
+    assert!(std::process::Command::new("kill").args(["-9", &old.to_string()]).status().unwrap().success());
+    eventually("another Envoy serves", || {
+        standalone.envoy_id().is_ok_and(|id| id != old) && standalone.get("1", &[]).is_ok_and(|answer| answer.status == 200)
+    })
+    .unwrap();
+    assert_eq!(versions(&standalone, &users), before);
+    assert!(standalone.log().contains("starting it again"), "{}", standalone.log());
+}
+
+#[test]
+fn a_version_comes_and_goes_under_load_without_a_failed_request() {
+    if !ready() {
+        return;
+    }
+    let standalone = Standalone::start(&["v1", "v2", "v3"], &spec(&[("v2", "50%"), ("v3", "50%")]), 2).unwrap();
+    let with = standalone.manifest(&spec(&[("v2", "50%"), ("v3", "50%")])).unwrap();
+    let without = standalone.manifest(&spec(&[("v2", "50%")])).unwrap();
+    let address = without.split_once("\"v3\":[").unwrap().1.split_once(']').unwrap().0;
+    let without = without.replace(&format!(",\"v3\":[{address}]"), "");
+    assert!(!without.contains("v3"));
+    let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for client in 0..2 {
+            let (done, asked, standalone) = (&done, &asked, &standalone);
+            scope.spawn(move || {
+                let mut connection = Connection::open(standalone.listen).unwrap();
+                let mut user = client;
+                while !done.load(Ordering::Relaxed) {
+                    let version = body(&connection.send(&user_request(user, "")).unwrap());
+                    assert_eq!(version == "v2", bucket(user) < 50_000, "{user}: {version}");
+                    asked.fetch_add(1, Ordering::Relaxed);
+                    user = (user + 2) % 10_000;
+                }
+            });
+        }
+        let clusters = || stats(standalone.admin, "cluster_manager.active_clusters").unwrap().values().sum::<u64>();
+        for _ in 0..10 {
+            standalone.replace(&without).unwrap();
+            eventually("the version is gone", || clusters() == 2).unwrap();
+            standalone.replace(&with).unwrap();
+            eventually("the version is back", || clusters() == 3).unwrap();
+        }
+        done.store(true, Ordering::Relaxed);
+    });
+    assert!(asked.load(Ordering::Relaxed) > 100);
+}
