@@ -78,8 +78,8 @@ mod native {
 
     fn bytes(pattern: &str) -> Result<Vec<u8>, Cause> {
         let because = |cause: String| Cause::Pattern { pattern: pattern.to_owned(), cause };
-        let mut ast = parse(pattern).map_err(|error| because(error.kind().to_string()))?;
-        re2(&mut ast).map_err(|error| because(error.kind().to_string()))?;
+        let mut ast = parse(pattern).map_err(because)?;
+        re2(&mut ast).map_err(because)?;
         let hir = translate::TranslatorBuilder::new()
             .utf8(false)
             .build()
@@ -111,13 +111,14 @@ mod native {
         }
     }
 
-    fn parse(pattern: &str) -> Result<Ast, ast::Error> {
-        ast::parse::ParserBuilder::new().nest_limit(100).build().parse(pattern)
+    fn parse(pattern: &str) -> Result<Ast, String> {
+        let parsed = ast::parse::ParserBuilder::new().nest_limit(100).build().parse(pattern);
+        parsed.map_err(|error| error.kind().to_string())
     }
 
     /// Gives `\d`, `\s`, `\w` and `\b` the meaning that they have in RE2, which is ASCII, while `.` and negated classes go on
     /// matching whole characters.
-    fn re2(ast: &mut Ast) -> Result<(), ast::Error> {
+    fn re2(ast: &mut Ast) -> Result<(), String> {
         match ast {
             Ast::ClassPerl(class) => *ast = ascii(class)?,
             Ast::ClassBracketed(class) => re2_set(&mut class.kind)?,
@@ -135,14 +136,14 @@ mod native {
         Ok(())
     }
 
-    fn re2_set(set: &mut ClassSet) -> Result<(), ast::Error> {
+    fn re2_set(set: &mut ClassSet) -> Result<(), String> {
         match set {
             ClassSet::Item(item) => re2_item(item),
             ClassSet::BinaryOp(op) => re2_set(&mut op.lhs).and_then(|()| re2_set(&mut op.rhs)),
         }
     }
 
-    fn re2_item(item: &mut ClassSetItem) -> Result<(), ast::Error> {
+    fn re2_item(item: &mut ClassSetItem) -> Result<(), String> {
         match item {
             ClassSetItem::Perl(class) => {
                 if let Ast::ClassBracketed(class) = &mut ascii(class)? {
@@ -156,7 +157,7 @@ mod native {
         }
     }
 
-    fn ascii(class: &ClassPerl) -> Result<Ast, ast::Error> {
+    fn ascii(class: &ClassPerl) -> Result<Ast, String> {
         parse(match (&class.kind, class.negated) {
             (ClassPerlKind::Digit, false) => "[0-9]",
             (ClassPerlKind::Digit, true) => "[^0-9]",

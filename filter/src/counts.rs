@@ -65,12 +65,18 @@ mod tests {
             "sticky":{"by":[{"cookie":"u"}]}}]}"#;
         let split = Split::parse(text).unwrap();
         let mut counts = Counts::default();
-        for request in [Request::get("/").header("cookie", "u=1"), Request::get("/"), Request::get("/").header("cookie", "u=2")] {
+        for request in
+            [Request::get("/").header("cookie", "u=1"), Request::get("/"), Request::get("/").header("cookie", "u=2")]
+        {
             counts.add(&split.decide(&Destination::parse("b"), &request));
         }
         counts.add(&split.decide(&Destination::parse("nobody"), &Request::get("/")));
-        let name = |version, reason| format!("serin.release=.=a/b;.;version=.={version};.;reason=.={reason};.;decisions_total");
+        let name =
+            |version, reason| format!("serin.release=.=a/b;.;version=.={version};.;reason=.={reason};.;decisions_total");
         assert_eq!(counts.take(), [(name("v1", "no-key"), 1), (name("v2", "weight"), 2)]);
+        assert_eq!(counts.take(), []);
+        counts.add(&split.decide(&Destination::parse("b"), &Request::get("/")));
+        counts.clear();
         assert_eq!(counts.take(), []);
         assert_eq!(documents_metric(false), "serin.result=.=rejected;.;documents_total");
     }

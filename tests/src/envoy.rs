@@ -123,12 +123,10 @@ impl Envoy {
     /// There is none of this name.
     pub fn listener(&self, name: &str) -> Result<SocketAddr, Box<dyn Error>> {
         let listeners: Value = serde_json::from_slice(&self.ask("GET", "/listeners?format=json")?.body)?;
-        let found =
-            listeners["listener_statuses"].as_array().into_iter().flatten().find(|listener| listener["name"] == name);
-        let socket =
-            found.map(|listener| &listener["local_address"]["socket_address"]).ok_or(format!("no listener {name}"))?;
-        let port =
-            socket["port_value"].as_u64().and_then(|port| u16::try_from(port).ok()).ok_or("a listener without a port")?;
+        let all = listeners.get("listener_statuses").and_then(Value::as_array).into_iter().flatten();
+        let found = all.into_iter().find(|listener| listener.get("name").is_some_and(|own| own == name));
+        let port = found.and_then(|listener| listener.pointer("/local_address/socket_address/port_value")?.as_u64());
+        let port = port.and_then(|port| u16::try_from(port).ok()).ok_or(format!("no listener {name}"))?;
         Ok(SocketAddr::from(([127, 0, 0, 1], port)))
     }
 }

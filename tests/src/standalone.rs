@@ -70,9 +70,11 @@ pub struct Standalone {
 
 impl Drop for Standalone {
     fn drop(&mut self) {
-        // SIGTERM, so that it ends its Envoy; it may have ended already.
-        let _ = Command::new("kill").arg(self.process.id().to_string()).status();
-        let _ = self.process.wait();
+        if matches!(self.process.try_wait(), Ok(None)) {
+            // SIGTERM, so that it ends its Envoy.
+            let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+            let _ = self.process.wait();
+        }
     }
 }
 

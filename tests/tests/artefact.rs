@@ -1,4 +1,5 @@
 //! What the built filter is: its interface, its size, its price, and that the same sources give the same bytes.
+#![cfg(test)]
 
 use std::fs;
 use std::path::Path;

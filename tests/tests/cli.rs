@@ -1,4 +1,5 @@
 //! The command line: answers, errors and exit codes.
+#![cfg(test)]
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};

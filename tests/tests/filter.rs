@@ -1,4 +1,5 @@
 //! The built filter's life beyond a single decision: documents come and go, the VM stays.
+#![cfg(test)]
 
 use serde_json::json;
 use serin_controller::FILTER;

@@ -1,4 +1,5 @@
 //! Fuzz targets: a bounded run with each test, a guided one by `cargo bolero test -p serin-tests TARGET`.
+#![cfg(test)]
 
 use bolero::check;
 use serin_config::{Destination, Request, Split, SplitDocument, claim, cookie};
@@ -63,8 +64,8 @@ fn plain_cookie(header: &str, name: &str) -> Option<String> {
         let blank = |c: char| c.is_ascii_whitespace();
         if key.trim_matches(blank) == name {
             let value = value.trim_matches(blank);
-            let quoted = value.len() >= 2 && value.starts_with('"') && value.ends_with('"');
-            return Some(if quoted { value[1..value.len() - 1].to_owned() } else { value.to_owned() });
+            let inner = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+            return Some(inner.unwrap_or(value).to_owned());
         }
     }
     None

@@ -1,4 +1,5 @@
 //! Who may depend on whom.
+#![cfg(test)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;

@@ -1,4 +1,5 @@
 //! What holds for every input.
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 

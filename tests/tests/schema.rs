@@ -1,4 +1,5 @@
 //! Schemas that others read are generated from the types and committed.
+#![cfg(test)]
 
 use serin_config::SplitDocument;
 use serin_tests::golden;

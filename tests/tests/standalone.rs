@@ -1,4 +1,5 @@
 //! `serin standalone` on a real Envoy: who gets which version, exactly, while things change.
+#![cfg(test)]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};

@@ -64,8 +64,8 @@ pub(super) async fn serve(file: &Path, directory: &Path) -> Result<(), Failure> 
     tokio::select! {
         ready = server.ready() => ready?,
         _ = envoy.ended() => return Err(Failure::Failed("Envoy ended while starting; its log above says why".into())),
-        _ = terminate.recv() => return Ok(envoy.stop(server.admin).await),
-        _ = interrupt.recv() => return Ok(envoy.stop(server.admin).await),
+        _ = terminate.recv() => return stop(envoy, &server).await,
+        _ = interrupt.recv() => return stop(envoy, &server).await,
     }
     say(&format!("serving on {}, metrics at {}/stats/prometheus", server.served.spec.listen, server.served.spec.admin));
     let mut backoff = Duration::from_millis(100);
@@ -96,6 +96,10 @@ pub(super) async fn serve(file: &Path, directory: &Path) -> Result<(), Failure> 
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
+    stop(envoy, &server).await
+}
+
+async fn stop(envoy: Envoy, server: &Server<'_>) -> Result<(), Failure> {
     envoy.stop(server.admin).await;
     Ok(())
 }
@@ -226,34 +230,25 @@ impl<'a> Server<'a> {
         }
     }
 
-    /// The file as it is once it stops changing; `None` when it says nothing new.
+    /// What the file says; `None` when that is nothing new.
     async fn settled(&mut self) -> Option<Result<Served, FileError>> {
         let start = Instant::now();
         loop {
-            let text = read(self.file);
-            let unread = text.is_err();
-            let fresh = text.as_ref().map_or(start.elapsed() >= SETTLE, |text| *text != self.text);
-            if !fresh && !unread {
-                return None;
+            let text = match read(self.file) {
+                Ok(text) if text == self.text => return None,
+                // A file that is not there has been reported.
+                Err(_) if self.text.is_empty() => return None,
+                text => text,
+            };
+            let manifest = text.as_ref().map_err(Clone::clone).and_then(|text| manifest(self.file, text));
+            let served = manifest.and_then(|manifest| resolve(self.file, manifest, &self.served.checked.state));
+            // Text that does not parse may be half written; it is read again before anybody hears of it.
+            if served.is_err() && start.elapsed() < SETTLE {
+                sleep(PERIOD).await;
+                continue;
             }
-            let next = text.and_then(|text| {
-                let manifest = manifest(self.file, &text);
-                let served = manifest.and_then(|manifest| resolve(self.file, manifest, &self.served.checked.state));
-                Ok((text, served))
-            });
-            match next {
-                Ok((text, Ok(served))) => {
-                    self.text = text;
-                    return Some(Ok(served));
-                }
-                // Text that does not parse may be half written; it is read again before anybody hears of it.
-                _ if start.elapsed() < SETTLE => sleep(PERIOD).await,
-                Ok((text, Err(error))) => {
-                    self.text = text;
-                    return Some(Err(error));
-                }
-                Err(error) => return Some(Err(error)),
-            }
+            self.text = text.unwrap_or_default();
+            return Some(served);
         }
     }
 
