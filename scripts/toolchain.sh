@@ -11,6 +11,10 @@ need() {
 }
 need rustup "install Rust with rustup, then open a new shell"
 need python3 "install Python 3.9 or newer"
+python3 -c 'import sys; sys.exit(sys.version_info < (3, 9))' || {
+    echo "error: $(python3 --version) is too old; install Python 3.9 or newer" >&2
+    exit 1
+}
 need cc "a C linker is needed; Debian and Ubuntu: apt install gcc libc6-dev; Fedora: dnf install gcc; macOS: xcode-select --install"
 
 # The words of a key of rust-toolchain.toml, separated by blanks.

@@ -18,7 +18,8 @@ pub enum Algorithm {
     /// generation in an interval", 2019).
     #[default]
     Serin,
-    /// `(hash(salt + key) * 100000) >> 32`: with the canary first, the cohort of an `OpenFeature` flag in flagd.
+    /// `(hash(salt + key) * 100000) >> 32`: with the canary first, the cohort of an `OpenFeature` flag in flagd (its
+    /// fractional evaluation version 2, since flagd 0.15).
     Flagd,
     /// `hash(salt + ":" + key) % 100 + 1`: the cohort of an Unleash rollout whose groupId is the salt. It has 100 buckets,
     /// so weights are whole percents.

@@ -59,6 +59,7 @@ enum OsTest {
 /// An address block; IPv4 is held in its IPv6-mapped form.
 #[derive(Clone, Copy, Debug)]
 struct Network {
+    ipv4: bool,
     bits: u128,
     mask: u128,
 }
@@ -166,8 +167,8 @@ impl Test {
                 }
             }
             Self::Source(networks) => {
-                let bits = request.source().map(bits);
-                bits.is_some_and(|bits| networks.iter().any(|network| bits & network.mask == network.bits))
+                let source = request.source().map(|source| source.to_canonical());
+                source.is_some_and(|source| networks.iter().any(|network| network.contains(source)))
             }
         }
     }
@@ -304,8 +305,16 @@ fn network(text: &str) -> Option<Network> {
     let address: IpAddr = address.parse().ok()?;
     let (width, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
     let length = length.unwrap_or(width);
-    let mask = mask((length <= width).then_some(length + offset)?);
-    Some(Network { bits: bits(address) & mask, mask })
+    let length = (length <= width).then_some(length + offset)?;
+    let mask = mask(length);
+    Some(Network { ipv4: length >= 96 && address.to_canonical().is_ipv4(), bits: bits(address) & mask, mask })
+}
+
+impl Network {
+    /// Whether an address, in its canonical form, lies in the block; no IPv4 address lies in one of IPv6, `::/0` included.
+    fn contains(&self, address: IpAddr) -> bool {
+        address.is_ipv4() == self.ipv4 && bits(address) & self.mask == self.bits
+    }
 }
 
 /// The first bits of an address set, the rest clear.

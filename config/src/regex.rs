@@ -66,7 +66,9 @@ mod native {
     use regex_automata::MatchKind;
     use regex_automata::dfa::{StartKind, dense};
     use regex_automata::nfa::thompson;
-    use regex_syntax::ast::{self, AssertionKind, Ast, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem};
+    use regex_syntax::ast::{
+        self, AssertionKind, Ast, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem, Flag, Flags, FlagsItemKind, GroupKind,
+    };
     use regex_syntax::hir::{Hir, Look, translate};
 
     /// The most that one pattern may add to a document, before base64.
@@ -128,7 +130,13 @@ mod native {
                 _ => {}
             },
             Ast::Repetition(repetition) => re2(&mut repetition.ast)?,
-            Ast::Group(group) => re2(&mut group.ast)?,
+            Ast::Flags(set) => re2_flags(&set.flags)?,
+            Ast::Group(group) => {
+                if let GroupKind::NonCapturing(flags) = &group.kind {
+                    re2_flags(flags)?;
+                }
+                re2(&mut group.ast)?;
+            }
             Ast::Alternation(alternation) => alternation.asts.iter_mut().try_for_each(re2)?,
             Ast::Concat(concat) => concat.asts.iter_mut().try_for_each(re2)?,
             _ => {}
@@ -136,10 +144,24 @@ mod native {
         Ok(())
     }
 
+    /// RE2 has the flags `i`, `m`, `s` and `U`.
+    fn re2_flags(flags: &Flags) -> Result<(), String> {
+        let known = [Flag::CaseInsensitive, Flag::MultiLine, Flag::DotMatchesNewLine, Flag::SwapGreed];
+        let unknown =
+            flags.items.iter().any(|item| matches!(&item.kind, FlagsItemKind::Flag(flag) if !known.contains(flag)));
+        match unknown {
+            true => Err("only the flags `i`, `m`, `s` and `U` are known".to_owned()),
+            false => Ok(()),
+        }
+    }
+
+    /// RE2 knows neither classes within classes nor operators on them and reads their signs as characters.
     fn re2_set(set: &mut ClassSet) -> Result<(), String> {
         match set {
             ClassSet::Item(item) => re2_item(item),
-            ClassSet::BinaryOp(op) => re2_set(&mut op.lhs).and_then(|()| re2_set(&mut op.rhs)),
+            ClassSet::BinaryOp(_) => {
+                Err(r"`&&`, `--` and `~~` in a class are ambiguous; write `\&`, `\-` and `\~`".to_owned())
+            }
         }
     }
 
@@ -151,7 +173,7 @@ mod native {
                 }
                 Ok(())
             }
-            ClassSetItem::Bracketed(class) => re2_set(&mut class.kind),
+            ClassSetItem::Bracketed(_) => Err(r"`[` in a class is ambiguous; write `\[`".to_owned()),
             ClassSetItem::Union(union) => union.items.iter_mut().try_for_each(re2_item),
             _ => Ok(()),
         }
@@ -184,7 +206,7 @@ mod native {
             assert!(!matches("a|b", "ab"));
             assert!(matches("a*", ""));
             assert!(!matches("^a$", "a\n"));
-            assert!(matches("(?x) a  # a comment", "a"));
+            assert!(matches("(?i)a(?s:.)", "A\n"));
         }
 
         #[test]
@@ -203,7 +225,20 @@ mod native {
 
         #[test]
         fn what_no_automaton_can_do_is_refused() {
-            for pattern in ["(", r"(a)\1", "(?=a)", "a**{", &"(".repeat(500), r"(\pL{100}){100}", "[0-9]{99999}"] {
+            for pattern in [
+                "[a&&b]",
+                "[[a]b]",
+                r"[\w--_]",
+                "(?x)a",
+                "(?u:a)",
+                "(",
+                r"(a)\1",
+                "(?=a)",
+                "a**{",
+                &"(".repeat(500),
+                r"(\pL{100}){100}",
+                "[0-9]{99999}",
+            ] {
                 assert!(matches!(compile(pattern), Err(Cause::Pattern { .. })), "{pattern}");
             }
         }

@@ -52,10 +52,14 @@ impl<'a> Destination<'a> {
     /// Reads `HOST:PORT` or `HOST`. What is no port number is taken for a part of the host, which then belongs to nobody.
     #[must_use]
     pub fn parse(text: &'a str) -> Self {
-        let split = text.rsplit_once(':').filter(|(_, port)| port.bytes().all(|b| b.is_ascii_digit()));
-        match split.and_then(|(host, port)| Some((host, port.parse().ok()?))) {
-            Some((host, port)) => Self::new(host, Some(port)),
-            None => Self::new(text, None),
+        match text.rsplit_once(':') {
+            // RFC 3986, section 3.2.3: a port may be empty.
+            Some((host, "")) => Self::new(host, None),
+            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => match port.parse() {
+                Ok(port) => Self::new(host, Some(port)),
+                Err(_) => Self::new(text, None),
+            },
+            _ => Self::new(text, None),
         }
     }
 }

@@ -74,7 +74,7 @@ impl Connection {
         }
         // A peer that refuses a request may close before it has read all of it; its answer counts.
         let written = self.stream.write_all(request);
-        let response = self.receive().map_err(|error| match (error.kind(), &written) {
+        let response = self.receive(request.starts_with(b"HEAD ")).map_err(|error| match (error.kind(), &written) {
             (ErrorKind::WouldBlock | ErrorKind::TimedOut, _) => {
                 io::Error::new(ErrorKind::TimedOut, format!("{} gave no answer within {CAP:?}", self.address))
             }
@@ -84,7 +84,7 @@ impl Connection {
         Ok(response)
     }
 
-    fn receive(&mut self) -> io::Result<Response> {
+    fn receive(&mut self, head_only: bool) -> io::Result<Response> {
         let broken = |why: &str| io::Error::new(ErrorKind::InvalidData, format!("the answer is no HTTP/1.1: {why}"));
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
@@ -105,6 +105,7 @@ impl Connection {
         }
         let mut response = Response { status, headers, body: Vec::new() };
         response.body = match (response.header("transfer-encoding"), response.header("content-length")) {
+            _ if head_only => Vec::new(),
             (Some(_), _) => self.chunks()?,
             (None, Some(length)) => self.take(length.parse().map_err(|_| broken("a length that is no number"))?)?,
             (None, None) => Vec::new(),
