@@ -394,3 +394,91 @@ fn a_version_comes_and_goes_under_load_without_a_failed_request() {
     });
     assert!(asked.load(Ordering::Relaxed) > 100);
 }
+
+/// A server that answers with its version, and 503 to probes while it is not ready.
+fn probed(version: &'static str, ready: std::sync::Arc<AtomicBool>) -> std::net::SocketAddr {
+    use std::io::{BufRead, Write};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let (mut stream, ready) = (stream.unwrap(), std::sync::Arc::clone(&ready));
+            std::thread::spawn(move || {
+                let mut lines = std::io::BufReader::new(stream.try_clone().unwrap()).lines().map_while(Result::ok);
+                while let Some(first) = lines.next() {
+                    if lines.by_ref().find(|line| line.is_empty()).is_none() {
+                        return;
+                    }
+                    let up = ready.load(Ordering::Relaxed);
+                    let status = if first.contains("/healthz") && !up { "503 Service Unavailable" } else { "200 OK" };
+                    let answer = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n\r\n{version}", version.len());
+                    if stream.write_all(answer.as_bytes()).is_err() {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+    address
+}
+
+/// A text with the value behind a key replaced.
+fn with(text: &str, key: &str, value: &str) -> String {
+    let (before, rest) = text.split_once(&format!("\"{key}\":")).unwrap();
+    let end = match rest.as_bytes()[0] {
+        b'{' => rest.find('}').unwrap() + 1,
+        _ => rest.find([',', '}']).unwrap(),
+    };
+    format!("{before}\"{key}\":{value}{}", &rest[end..])
+}
+
+#[test]
+fn all_settings_work_and_a_canary_that_is_not_ready_gets_no_traffic() {
+    if !ready() {
+        return;
+    }
+    let (up, down) = (std::sync::Arc::new(AtomicBool::new(true)), std::sync::Arc::new(AtomicBool::new(true)));
+    let (v1, v2) = (probed("v1", up), probed("v2", std::sync::Arc::clone(&down)));
+    let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
+    let log = tempfile::NamedTempFile::new().unwrap();
+    let settings = format!(
+        "{{\"v1\":[\"{v1}\"],\"v2\":[\"{v2}\"]}},\"timeout\":\"5s\",\"connectTimeout\":\"500ms\",\
+         \"retries\":{{\"attempts\":2,\"perTryTimeout\":\"2s\",\"on\":\"connect-failure\"}},\
+         \"healthCheck\":{{\"path\":\"/healthz\",\"interval\":\"100ms\",\"timeout\":\"100ms\",\"unhealthyThreshold\":1,\"healthyThreshold\":1}}"
+    );
+    let text = with(&standalone.manifest(&spec(&[("v2", "50%")])).unwrap(), "versions", &settings);
+    let text = with(&text, "accessLog", &format!("{:?},\"drainTimeout\":\"1s\",\"routingHeader\":\"x-lane\"", log.path()));
+    standalone.replace(&text).unwrap();
+    let users: Vec<usize> = (0..200).collect();
+    let split: Vec<&str> = users.iter().map(|&user| if bucket(user) < 50_000 { "v2" } else { "v1" }).collect();
+    eventually("the canary gets its share", || {
+        versions(&standalone, &users) == split && !std::fs::read_to_string(log.path()).unwrap().is_empty()
+    })
+    .unwrap_or_else(|error| panic!("{error}\n{}", standalone.log()));
+    down.store(false, Ordering::Relaxed);
+    eventually("stable gets the share of a canary that is not ready", || {
+        versions(&standalone, &users).iter().all(|version| version == "v1")
+    })
+    .unwrap();
+    down.store(true, Ordering::Relaxed);
+    eventually("the canary is back", || versions(&standalone, &users) == split).unwrap();
+    // Each line says which version was chosen, and why.
+    standalone.get("user-7", &[("x-request-id", b"none")]).unwrap();
+    let expected = format!("weight(cookie:user,{})", Algorithm::Serin.bucket(SALT, b"user-7"));
+    let lines = || std::fs::read_to_string(log.path()).unwrap();
+    let told = |line: &str| -> Value { serde_json::from_str(line).unwrap() };
+    eventually("the request is logged", || lines().lines().any(|line| told(line)["reason"] == expected)).unwrap();
+    for line in lines().lines().map(told) {
+        assert!(line["version"] == "v1" || line["version"] == "v2", "{line}");
+        assert_eq!(line["status"], 200, "{line}");
+    }
+    let metrics = Connection::open(standalone.admin).unwrap().get("admin", "/stats/prometheus", &[]).unwrap();
+    let metrics = String::from_utf8(metrics.body).unwrap();
+    let counted = |line: &str| {
+        line.starts_with("serin_decisions_total{")
+            && line.contains("release=\"bookinfo/reviews\"")
+            && line.contains("version=\"v2\"")
+    };
+    assert!(metrics.lines().any(counted), "{metrics}");
+    assert!(metrics.contains("serin_documents_total{result=\"accepted\"}"), "{metrics}");
+}

@@ -58,16 +58,45 @@ pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path) -> Value {
     })
 }
 
-/// The clusters of all versions.
-pub(super) fn clusters(spec: &StandaloneSpec) -> Value {
-    let of = |service: &Service| -> Vec<Value> {
-        service.versions.iter().map(|(version, at)| cluster(service, version, at)).collect()
-    };
-    response(spec.services.iter().flat_map(of).collect())
+/// The clusters of all versions. `defaults` has the version behind each service's default route, in the order of the services.
+///
+/// Where upstreams are probed, a version that is not the default one leads to the default one while none of its own upstreams
+/// answers: a canary that is not ready gets no traffic.
+pub(super) fn clusters(spec: &StandaloneSpec, defaults: &[String]) -> Value {
+    let mut clusters = Vec::new();
+    for (index, service) in spec.services.iter().enumerate() {
+        let default = defaults.get(index).filter(|default| service.versions.contains_key(*default));
+        for (version, addresses) in &service.versions {
+            let name = cluster_name(service, version);
+            match default.filter(|default| *default != version && service.health_check.is_some()) {
+                Some(default) => {
+                    let own = format!("{name}|own");
+                    clusters.push(cluster(service, &own, addresses, true));
+                    clusters.push(aggregate(service, &name, [own, cluster_name(service, default)]));
+                }
+                None => clusters.push(cluster(service, &name, addresses, false)),
+            }
+        }
+    }
+    response(clusters)
 }
 
-fn cluster(service: &Service, version: &str, addresses: &[String]) -> Value {
-    let name = cluster_name(service, version);
+/// A cluster that is the first of two while that has a healthy upstream.
+fn aggregate(service: &Service, name: &str, clusters: [String; 2]) -> Value {
+    let kind = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
+    any(
+        "envoy.config.cluster.v3.Cluster",
+        json!({
+            "name": name,
+            "connect_timeout": service.connect_timeout.envoy(),
+            "lb_policy": "CLUSTER_PROVIDED",
+            "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": any(kind, json!({ "clusters": clusters }))},
+        }),
+    )
+}
+
+/// The cluster of some addresses; one that is `replaceable` sends nothing to upstreams that do not answer probes.
+fn cluster(service: &Service, name: &str, addresses: &[String], replaceable: bool) -> Value {
     let places: Vec<_> = addresses.iter().filter_map(|address| split_address(address)).collect();
     let fixed = places.iter().all(|(host, _)| host.parse::<IpAddr>().is_ok());
     let endpoint = |(host, port): &(&str, u16)| json!({"endpoint": {"address": socket(host, *port)}});
@@ -85,6 +114,8 @@ fn cluster(service: &Service, version: &str, addresses: &[String]) -> Value {
             "connect_timeout": service.connect_timeout.envoy(),
             "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
             "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
+            // By default Envoy tries all upstreams when most are unhealthy: right where nothing else can answer.
+            "common_lb_config": {"healthy_panic_threshold": {"value": if replaceable { 0 } else { 50 }}},
             "health_checks": service.health_check.iter().map(health_check).collect::<Vec<_>>(),
         }),
     )

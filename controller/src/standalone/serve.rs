@@ -144,7 +144,7 @@ impl<'a> Server<'a> {
         directory.keep(&self.served.checked.state)?;
         let document = self.served.checked.document.to_json();
         for (target, content) in [
-            (CLUSTERS, envoy::clusters(spec)),
+            (CLUSTERS, envoy::clusters(spec, &self.served.defaults)),
             (ROUTES, envoy::routes(spec, &self.served.defaults)),
             (FILTER_CONFIG, envoy::filter(&self.module, &document)),
             (LISTENER, envoy::listener(spec, directory.path())),
@@ -258,10 +258,10 @@ impl<'a> Server<'a> {
         if (old.admin, old.workers) != (new.admin, new.workers) {
             report_error("spec.admin and spec.workers take effect when serin starts; the rest of the change is applied");
         }
-        let (clusters, routes) = (envoy::clusters(new), envoy::routes(new, &next.defaults));
-        let moved = old.services != new.services;
-        if moved {
-            self.publish(&CLUSTERS, &envoy::clusters(&with_old(new, old, true))).await?;
+        let (clusters, routes) = (envoy::clusters(new, &next.defaults), envoy::routes(new, &next.defaults));
+        // A default that changes changes clusters too.
+        if old.services != new.services || self.served.defaults != next.defaults {
+            self.publish(&CLUSTERS, &envoy::clusters(&with_old(new, old, true), &next.defaults)).await?;
         }
         self.publish(&ROUTES, &envoy::routes(&with_old(new, old, false), &next.defaults)).await?;
         self.directory.keep(&next.checked.state).map_err(|failure| match failure {

@@ -123,7 +123,7 @@ fn two_releases_do_not_share_a_service() {
 #[test]
 fn no_route_names_a_cluster_that_is_not_there() {
     let served = resolved(GOOD).unwrap();
-    let clusters = crate::standalone::envoy::clusters(&served.spec).to_string();
+    let clusters = crate::standalone::envoy::clusters(&served.spec, &served.defaults).to_string();
     let routes = crate::standalone::envoy::routes(&served.spec, &served.defaults);
     let mut named = 0;
     for host in routes["resources"][0]["virtual_hosts"].as_array().unwrap() {
