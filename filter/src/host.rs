@@ -4,6 +4,8 @@
 //! that a request needs are called here, each with an answer for every status: `None` or nothing done. `unsafe` ends here.
 #![expect(unsafe_code, reason = "host calls hand over memory by address and length")]
 
+use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::null_mut;
 
@@ -112,17 +114,35 @@ pub(crate) fn set_filter_state(name: &str, value: &str) {
     }
 }
 
+thread_local! {
+    /// The ids of counters; Envoy makes and keeps a new one each time that a name is defined.
+    static COUNTERS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
+}
+
 /// Adds to a counter, which comes into being with its first use.
 pub(crate) fn count(metric: &str, by: u64) {
-    let mut id = 0;
-    // SAFETY: the host reads the name and writes the id to the place, which lives until it returns.
-    let status = unsafe { proxy_define_metric(COUNTER, metric.as_ptr(), metric.len(), &raw mut id) };
-    if let (OK, Ok(by)) = (status, i64::try_from(by)) {
+    if let (Some(id), Ok(by)) = (counter(metric), i64::try_from(by)) {
         // SAFETY: two numbers.
         unsafe {
             proxy_increment_metric(id, by);
         }
     }
+}
+
+fn counter(metric: &str) -> Option<u32> {
+    COUNTERS.with(|counters| {
+        let mut counters = counters.try_borrow_mut().ok()?;
+        if let Some(id) = counters.get(metric) {
+            return Some(*id);
+        }
+        let mut id = 0;
+        // SAFETY: the host reads the name and writes the id to the place, which lives until it returns.
+        let status = unsafe { proxy_define_metric(COUNTER, metric.as_ptr(), metric.len(), &raw mut id) };
+        (status == OK).then(|| {
+            counters.insert(metric.to_owned(), id);
+            id
+        })
+    })
 }
 
 /// Asks for a tick each so many milliseconds.

@@ -191,6 +191,12 @@ impl Host {
         &self.store.data().metrics
     }
 
+    /// How many metrics were defined; the host keeps each definition for ever.
+    #[must_use]
+    pub fn metric_definitions(&self) -> usize {
+        self.store.data().metric_names.len()
+    }
+
     /// What the filter logged.
     #[must_use]
     pub fn logs(&self) -> &[String] {

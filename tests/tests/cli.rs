@@ -157,6 +157,84 @@ fn a_long_batch_is_answered_in_order_and_in_constant_memory() {
     assert!(process.wait().unwrap().success());
 }
 
+/// The conditions and the stickiness of the contract, as they stand there.
+const CONTRACT: &str = r#"
+apiVersion: serin.dev/v1alpha1
+kind: CanaryRelease
+metadata: {name: reviews, namespace: bookinfo}
+spec:
+  service: reviews                       # all HTTP ports of the Service unless `ports` lists some
+  stable: {version: v1}                  # label `version` of the stable pods; `deployment` when not derivable
+  canaries:
+  - version: v2
+    weight: 50%                          # text, 0.001 % steps; the rest is stable
+    workload: {images: {reviews: examples-bookinfo-reviews-v2:1.16.2}, replicas: 1}    # a clone of stable's Deployment
+  sticky:
+    by:                                    # the first one present and not empty is the key
+    - {cookie: user}
+    - {header: x-user-id}
+    - {query: uid}
+    - {jwtClaim: {claim: sub, header: authorization}}   # not verified: it buckets, it does not authorise
+    - {baggage: user}                      # an entry of W3C baggage: survives hops that propagate tracing context
+    - {sourceAddress: {ipv4Prefix: 32, ipv6Prefix: 64}}
+    otherwise: random                      # stable | random (by request id) | issueCookie: {name, maxAge, path, domain, sameSite, secure, httpOnly}
+    salt: bookinfo/reviews                 # default: NAMESPACE/NAME of the release
+    algorithm: serin                       # serin | flagd | unleash
+  rules:
+  - name: testers
+    version: v2
+    when:
+    - header: {name: x-team, in: [qa, dev]}
+    - cookie: {name: beta, exact: "1"}
+    - query: {name: v, regex: "2(\\.[0-9]+)?"}
+    - path: {pathPrefix: /api}               # by element: /api matches /api/x and not /apix; `prefix` is plain text
+    - method: {in: [GET, HEAD]}
+    - authority: {suffix: .example.com}
+    - os: {in: [ios, android]}               # from User-Agent: windows, macos, linux, android, ios
+    - sourceAddress: {in: [10.0.0.0/8]}
+    - not: {header: {name: x-bot, present: true}}
+    - anyOf: [{cookie: {name: ring, exact: alpha}}, {not: {header: {name: x-ring, exact: stable}}}]
+  - {name: beta, when: [{header: {name: x-beta, present: true}}], split: [{version: v2, weight: 10%}], sticky: {by: [{header: x-beta}]}}
+  paused: false                          # freezes the split as it is now; it never changes who gets what
+  routing:
+    mode: managed                        # managed | delegate | external
+    gateways: [bookinfo-gateway]         # also at these Istio Gateways, for these hosts
+    hosts: [bookinfo.example.com]
+    http: {timeout: 5s, retries: {attempts: 2}}  # VirtualService route settings carried over as they stand
+---
+apiVersion: v1
+kind: Service
+metadata: {name: reviews}
+"#;
+
+#[test]
+fn the_contracts_examples_are_answered() {
+    let (directory, path) = file(CONTRACT);
+    let tester = r#"[":method","HEAD"],[":path","/api/x?v=2.15"],[":authority","a.example.com"],["user-agent","(iPhone)"],["x-team","dev"],["cookie","beta=1; user=ann"]"#;
+    let cases = [
+        // The contract's own line, and what it says of it.
+        (r#"{"id":"1","destination":"reviews.bookinfo.svc.cluster.local:9080","headers":[[":path","/x"],["cookie","user=ann"],["x-raw",{"base64":"/w=="}]],"source":"10.0.0.1"}"#.to_owned(),
+            r#"{"id":"1","release":"bookinfo/reviews","version":"v1","reason":"weight","rule":null,"key":"cookie:user","bucket":83458}"#),
+        (format!(r#"{{"id":"2","headers":[{tester}],"source":"10.9.8.7"}}"#),
+            r#"{"id":"2","release":"bookinfo/reviews","version":"v2","reason":"rule","rule":"testers","key":null,"bucket":null}"#),
+        (format!(r#"{{"id":"3","headers":[{tester},["x-bot",""]],"source":"10.9.8.7"}}"#),
+            r#"{"id":"3","release":"bookinfo/reviews","version":"v1","reason":"weight","rule":null,"key":"cookie:user","bucket":83458}"#),
+        (format!(r#"{{"id":"4","headers":[{tester},["x-ring","stable"]],"source":"10.9.8.7"}}"#),
+            r#"{"id":"4","release":"bookinfo/reviews","version":"v1","reason":"weight","rule":null,"key":"cookie:user","bucket":83458}"#),
+        (r#"{"id":"5","headers":[["x-beta","ann"]]}"#.to_owned(),
+            r#"{"id":"5","release":"bookinfo/reviews","version":"v1","reason":"rule","rule":"beta","key":"header:x-beta","bucket":83458}"#),
+        (r#"{"id":"6","source":"10.0.0.1"}"#.to_owned(),
+            r#"{"id":"6","release":"bookinfo/reviews","version":"v2","reason":"weight","rule":null,"key":"sourceAddress","bucket":21041}"#),
+    ];
+    let requests = directory.path().join("requests");
+    fs::write(&requests, cases.iter().map(|(line, _)| format!("{line}\n")).collect::<String>()).unwrap();
+    let said = stdout(&serin(&["explain", "-f", path.to_str().unwrap(), "--requests", requests.to_str().unwrap()]));
+    for (answer, (_, expected)) in said.lines().zip(&cases) {
+        assert_eq!(answer, *expected);
+    }
+    assert_eq!(said.lines().count(), cases.len());
+}
+
 #[test]
 fn errors_name_the_file_the_path_the_cause_and_the_fix() {
     let good = fs::read_to_string(example("reviews.yaml")).unwrap();

@@ -125,12 +125,21 @@ fn requests_and_documents_leave_no_memory_behind() {
     for _ in 0..2_000 {
         ask(&mut host, &CART);
     }
-    let before = host.memory_bytes();
+    for weight in [1, 100_000] {
+        assert!(host.configure(&document(weight)).unwrap());
+        ask(&mut host, &CART);
+        host.tick().unwrap();
+    }
+    let before = (host.memory_bytes(), host.metric_definitions());
     for weight in 1..500 {
         assert!(host.configure(&document(weight)).unwrap());
     }
-    for _ in 0..20_000 {
+    for request in 0..20_000 {
         ask(&mut host, &CART);
+        if request % 100 == 0 {
+            host.tick().unwrap();
+        }
     }
-    assert_eq!(host.memory_bytes(), before);
+    host.tick().unwrap();
+    assert_eq!((host.memory_bytes(), host.metric_definitions()), before);
 }

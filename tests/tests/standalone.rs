@@ -32,6 +32,15 @@ fn versions(standalone: &Standalone, users: &[usize]) -> Vec<String> {
     standalone.ask(users, 8, |&user| user_request(user, "")).unwrap().iter().map(body).collect()
 }
 
+/// Ends the clients of a test, also where it fails.
+struct Done<'a>(&'a AtomicBool);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// The tests need a real Envoy; where there is none they say so.
 fn ready() -> bool {
     match binary() {
@@ -252,6 +261,7 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
     let before = standalone.envoy_kib().unwrap();
     let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let _done = Done(&done);
         for client in 0..2 {
             let (done, asked, standalone) = (&done, &asked, &standalone);
             scope.spawn(move || {
@@ -273,7 +283,6 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
         let start = Instant::now();
         (21..=1020).for_each(apply);
         eprintln!("1000 updates in {:?}", start.elapsed());
-        done.store(true, Ordering::Relaxed);
     });
     let after = standalone.envoy_kib().unwrap();
     eprintln!("{} requests, Envoy's memory {before} -> {after} KiB", asked.load(Ordering::Relaxed));
@@ -370,6 +379,7 @@ fn a_version_comes_and_goes_under_load_without_a_failed_request() {
     assert!(!without.contains("v3"));
     let (done, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     std::thread::scope(|scope| {
+        let _done = Done(&done);
         for client in 0..2 {
             let (done, asked, standalone) = (&done, &asked, &standalone);
             scope.spawn(move || {
@@ -390,7 +400,6 @@ fn a_version_comes_and_goes_under_load_without_a_failed_request() {
             standalone.replace(&with).unwrap();
             eventually("the version is back", || clusters() == 3).unwrap();
         }
-        done.store(true, Ordering::Relaxed);
     });
     assert!(asked.load(Ordering::Relaxed) > 100);
 }

@@ -176,11 +176,10 @@ fn set_property(mut vm: Vm<'_>, path: i32, path_size: i32, value: i32, size: i32
 fn define_metric(mut vm: Vm<'_>, _kind: i32, name: i32, name_size: i32, id: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_define_metric");
     let name = text(&vm, name, name_size)?;
+    // As in Envoy: a name that is defined again gets another id, and the old one stays.
     let names = &mut vm.data_mut().metric_names;
-    let at = names.iter().position(|known| *known == name).unwrap_or_else(|| {
-        names.push(name);
-        names.len() - 1
-    });
+    names.push(name);
+    let at = names.len() - 1;
     let at = u32::try_from(at).map_err(|error| Error::new(error.to_string()))?;
     store(&mut vm, id, &at.to_le_bytes())?;
     Ok(OK)
