@@ -24,7 +24,7 @@ PEOPLE = [f"person-{number:04}" for number in range(1, 1001)]
 CONNECTIONS = 4
 # So many answers in a row, each on a connection of its own, must agree before a change counts as visible in every worker.
 AGREE = 24
-CAP = 30.0
+CAP = 60.0
 
 
 class StoryError(Exception):

@@ -204,7 +204,7 @@ def play(serin):
    {curl} -H 'cookie: user=ann' -H 'x-team: qa'
    {curl.replace('/reviews/', '/preview/')}
    {shown(SERIN)} explain -f {serin.file} --header 'cookie: user=ann'
-   curl -s http://{serin.admin}/stats/prometheus | grep serin_
+   curl -s http://{serin.admin}/stats/prometheus | grep decisions_total
    Change the weight: edit {serin.file}
    The access log:    tail -f {serin.file.parent / 'access.log'}""")
     heard = len(serin.lines)

@@ -10,6 +10,7 @@ mod changes;
 mod envoy;
 mod files;
 mod process;
+mod publish;
 mod resolve;
 mod serve;
 mod watch;
@@ -75,13 +76,21 @@ fn manifest(path: &Path, text: &[u8]) -> Result<Manifest, FileError> {
     }
 }
 
+/// What a failure says.
+fn message(failure: Failure) -> String {
+    match failure {
+        Failure::Failed(message) | Failure::Invalid(message) => message,
+    }
+}
+
 fn read(path: &Path) -> Result<Vec<u8>, FileError> {
     std::fs::read(path).map_err(|error| FileError::new(path, format!("cannot be read: {error}")))
 }
 
 fn default_directory(file: &Path) -> PathBuf {
     match env::var_os("STATE_DIRECTORY") {
-        Some(directory) => PathBuf::from(directory),
+        // Several directories of a unit are joined by colons; the first is as good as any.
+        Some(directories) => env::split_paths(&directories).next().unwrap_or_default(),
         None => file.parent().unwrap_or(Path::new("")).join(".serin"),
     }
 }

@@ -57,12 +57,28 @@ impl Admin {
         self.ask(Method::POST, path).await.is_some()
     }
 
-    /// Counters and gauges whose names begin with a text.
-    pub(super) async fn stats(self, prefix: &str) -> Option<BTreeMap<String, u64>> {
+    /// Statistics whose names begin with a text; `None` when Envoy does not answer.
+    pub(super) async fn stats(self, prefix: &str) -> Option<Stats> {
         let filter: String = prefix.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '.' }).collect();
         let text = self.ask(Method::GET, &format!("/stats?filter=^{filter}")).await?;
         let line =
-            |line: &str| line.rsplit_once(": ").and_then(|(name, value)| Some((name.to_owned(), value.parse().ok()?)));
-        Some(text.lines().filter_map(line).collect())
+            |line: &str| line.rsplit_once(": ").map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
+        Some(Stats(text.lines().filter_map(line).collect()))
+    }
+}
+
+/// Some of Envoy's statistics.
+#[derive(Debug)]
+pub(super) struct Stats(BTreeMap<String, String>);
+
+impl Stats {
+    /// A counter or gauge; 0 when there is none.
+    pub(super) fn number(&self, name: &str) -> u64 {
+        self.text(name).parse().unwrap_or_default()
+    }
+
+    /// A text; empty when there is none.
+    pub(super) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
     }
 }

@@ -1,5 +1,7 @@
 //! Envoy's configuration of what is served, as JSON. No IO.
 
+use std::collections::BTreeSet;
+use std::hash::{DefaultHasher, Hasher};
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
@@ -21,9 +23,23 @@ pub(super) fn cluster_name(service: &Service, version: &str) -> String {
     format!("outbound|{}|{version}|{}", service.port, service.host)
 }
 
-/// A discovery response; Envoy tells responses apart by their text.
+/// A number that tells texts apart.
+pub(super) fn fingerprint(text: &[u8]) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(text);
+    hasher.finish()
+}
+
+/// A discovery response. Envoy tells the version of the last one that it took, so it is one of the content.
 fn response(resources: Vec<Value>) -> Value {
-    json!({ "resources": resources })
+    let resources = Value::from(resources);
+    let version = format!("{:016x}", fingerprint(resources.to_string().as_bytes()));
+    json!({ "version_info": version, "resources": resources })
+}
+
+/// The version of a discovery response.
+pub(super) fn version_of(response: &Value) -> &str {
+    response.get("version_info").and_then(Value::as_str).unwrap_or_default()
 }
 
 fn socket(host: &str, port: u16) -> Value {
@@ -111,35 +127,45 @@ fn cluster(service: &Service, name: &str, addresses: &[String], replaceable: boo
         json!({
             "name": name,
             "type": if fixed { "STATIC" } else { "STRICT_DNS" },
+            // Else `localhost` would be ::1 alone.
+            "dns_lookup_family": "V4_PREFERRED",
             "connect_timeout": service.connect_timeout.envoy(),
             "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
             "typed_extension_protocol_options": {"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": options},
             // By default Envoy tries all upstreams when most are unhealthy: right where nothing else can answer.
             "common_lb_config": {"healthy_panic_threshold": {"value": if replaceable { 0 } else { 50 }}},
-            "health_checks": service.health_check.iter().map(health_check).collect::<Vec<_>>(),
+            "health_checks": service.health_check.iter().map(|check| health_check(service, check)).collect::<Vec<_>>(),
+            // Nobody could raise Envoy's defaults, beyond which it answers 503 by itself.
+            "circuit_breakers": {"thresholds": [{
+                "max_connections": u32::MAX, "max_pending_requests": u32::MAX, "max_requests": u32::MAX, "max_retries": u32::MAX,
+            }]},
         }),
     )
 }
 
-fn health_check(check: &HealthCheck) -> Value {
+fn health_check(service: &Service, check: &HealthCheck) -> Value {
+    let codec = if service.http2 { "HTTP2" } else { "HTTP1" };
     json!({
         "timeout": check.timeout.envoy(),
         "interval": check.interval.envoy(),
         "no_traffic_interval": check.interval.envoy(),
         "unhealthy_threshold": check.unhealthy_threshold,
         "healthy_threshold": check.healthy_threshold,
-        "http_health_check": {"path": check.path},
+        // Without a host it would be the cluster's name, which many servers refuse.
+        "http_health_check": {"path": check.path, "host": service.host, "codec_client_type": codec},
     })
 }
 
-/// The routes of all services: by the routing header, else the default version.
-pub(super) fn routes(spec: &StandaloneSpec, defaults: &[String]) -> Value {
-    let header = routing_header(spec);
+/// The routes of all services: by one of these routing headers, else the default version.
+pub(super) fn routes(spec: &StandaloneSpec, defaults: &[String], headers: &BTreeSet<&str>) -> Value {
     let mut hosts: Vec<Value> = Vec::new();
     for (service, default) in spec.services.iter().zip(defaults) {
         let routed = |version: &str, headers: Vec<Value>| json!({"match": {"prefix": "", "headers": headers}, "route": action(service, version), "name": version});
-        let exact = |version: &String| routed(version, vec![json!({"name": header, "string_match": {"exact": version}})]);
-        let mut routes: Vec<_> = service.versions.keys().map(exact).collect();
+        let exact = |(header, version): (&&str, &String)| {
+            routed(version, vec![json!({"name": header, "string_match": {"exact": version}})])
+        };
+        let pairs = headers.iter().flat_map(|header| service.versions.keys().map(move |version| (header, version)));
+        let mut routes: Vec<_> = pairs.map(exact).collect();
         routes.push(routed(default, Vec::new()));
         let name = format!("{}:{}", service.host, service.port);
         hosts.push(json!({"name": name, "domains": own_domains(spec, service), "routes": routes}));
@@ -169,7 +195,8 @@ fn action(service: &Service, version: &str) -> Value {
     action
 }
 
-fn routing_header(spec: &StandaloneSpec) -> &str {
+/// The header that carries the version.
+pub(super) fn routing_header(spec: &StandaloneSpec) -> &str {
     spec.routing_header.as_deref().unwrap_or("x-serin-version")
 }
 
@@ -179,6 +206,11 @@ pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
         "config_source": from_file(directory, "ecds.json"),
         "type_urls": [format!("{TYPES}/envoy.extensions.filters.http.wasm.v3.Wasm")],
     }});
+    // The filter removes it too; this holds even where Envoy goes past the filter.
+    let unspoofed = json!({"name": "unspoofed", "typed_config": any(
+        "envoy.extensions.http.early_header_mutation.header_mutation.v3.HeaderMutation",
+        json!({"mutations": [{"remove": routing_header(spec)}]}),
+    )});
     let router = json!({"name": "router", "typed_config": any("envoy.extensions.filters.http.router.v3.Router", json!({}))});
     let manager = json!({
         "stat_prefix": STAT_PREFIX,
@@ -192,6 +224,7 @@ pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
         "request_headers_timeout": "10s",
         "stream_idle_timeout": "300s",
         "rds": {"route_config_name": "serin", "config_source": from_file(directory, "rds.json")},
+        "early_header_mutation_extensions": [unspoofed],
         "http_filters": [discovered, router],
         "access_log": access_log(spec),
     });
@@ -217,8 +250,13 @@ fn access_log(spec: &StandaloneSpec) -> Vec<Value> {
         "version": format!("%REQ({})%", routing_header(spec)), "reason": "%FILTER_STATE(wasm.serin_reason:PLAIN)%",
         "upstream": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER%",
     }});
-    let file = json!({"path": spec.access_log, "log_format": format});
-    vec![json!({"name": "file", "typed_config": any("envoy.extensions.access_loggers.file.v3.FileAccessLog", file)})]
+    // A service manager's standard output may be a socket, which has no path that could be opened.
+    let (kind, config) = match spec.access_log.as_str() {
+        "/dev/stdout" => ("stream.v3.StdoutAccessLog", json!({"log_format": format})),
+        "/dev/stderr" => ("stream.v3.StderrAccessLog", json!({"log_format": format})),
+        path => ("file.v3.FileAccessLog", json!({"path": path, "log_format": format})),
+    };
+    vec![json!({"name": "log", "typed_config": any(&format!("envoy.extensions.access_loggers.{kind}"), config)})]
 }
 
 /// The filter with its document.

@@ -1,6 +1,6 @@
 //! The state directory: Envoy's files, replaced in one step each, and what survives a restart.
 
-use std::fs::{self, File};
+use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
@@ -26,7 +26,10 @@ impl Directory {
         fs::create_dir_all(path).map_err(|error| fail(&error))?;
         let path = path.canonicalize().map_err(|error| fail(&error))?;
         let lock = File::create(path.join("lock")).map_err(|error| fail(&error))?;
-        lock.try_lock().map_err(|_| fail(&"another serin uses it"))?;
+        lock.try_lock().map_err(|error| match error {
+            TryLockError::WouldBlock => fail(&"another serin uses it"),
+            TryLockError::Error(error) => fail(&error),
+        })?;
         Ok(Self { path, _lock: lock })
     }
 
@@ -35,12 +38,17 @@ impl Directory {
         &self.path
     }
 
-    /// Replaces a file where its content differs; tells whether it did.
-    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<bool, Failure> {
-        let path = self.path.join(name);
-        if fs::read(&path).is_ok_and(|old| old == content) {
-            return Ok(false);
+    /// Whether a file has this content.
+    pub(super) fn holds(&self, name: &str, content: &[u8]) -> bool {
+        fs::read(self.path.join(name)).is_ok_and(|old| old == content)
+    }
+
+    /// Replaces a file where its content differs.
+    pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        if self.holds(name, content) {
+            return Ok(());
         }
+        let path = self.path.join(name);
         let replace = || -> std::io::Result<()> {
             let mut file = NamedTempFile::new_in(&self.path)?;
             file.write_all(content)?;
@@ -48,7 +56,7 @@ impl Directory {
             file.persist(&path)?;
             Ok(())
         };
-        replace().map(|()| true).map_err(|error| Failure::running(&format!("{}: cannot be written", path.display()), error))
+        replace().map_err(|error| Failure::running(&format!("{}: cannot be written", path.display()), error))
     }
 
     /// The bucket maps of the last document; none when there was no document yet.
@@ -68,6 +76,6 @@ impl Directory {
     pub(super) fn keep(&self, state: &State) -> Result<(), Failure> {
         let text =
             serde_json::to_vec(state).map_err(|error| Failure::running("the bucket maps cannot be written", error))?;
-        self.write("state.json", &text).map(|_| ())
+        self.write("state.json", &text)
     }
 }

@@ -3,19 +3,26 @@
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::{ExitStatus, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
 use super::admin::Admin;
+use super::envoy::fingerprint;
 use crate::cli::Failure;
 
 /// How long Envoy may take to end by itself.
 const CAP: Duration = Duration::from_secs(5);
 
+/// Envoy's base ids are multiplied by ten inside 32 bits.
+const BASE_IDS: u64 = 400_000_000;
+
 /// A running Envoy; it ends with this value.
-pub(super) struct Envoy(Child);
+pub(super) struct Envoy {
+    child: Child,
+    started: Instant,
+}
 
 /// Finds Envoy: `ENVOY_BIN`, else `envoy` on the path.
 pub(super) fn find() -> Result<PathBuf, Failure> {
@@ -35,25 +42,37 @@ impl Envoy {
     /// Starts Envoy with a bootstrap; its log goes to standard error.
     pub(super) fn start(binary: &Path, bootstrap: &Path, workers: Option<u32>) -> Result<Self, Failure> {
         let mut command = Command::new(binary);
-        command.arg("-c").arg(bootstrap).args(["--disable-hot-restart", "--log-level", "warning"]);
+        command.arg("-c").arg(bootstrap).args(["--log-level", "warning"]);
+        // Hot restart is not used, but only where it is on does Envoy end when its parent is killed. Envoys of one id exclude
+        // each other, so it is this state directory's own.
+        let id = fingerprint(bootstrap.as_os_str().as_encoded_bytes()) % BASE_IDS;
+        command.args(["--base-id", &id.to_string()]);
         if let Some(workers) = workers {
             command.args(["--concurrency", &workers.to_string()]);
         }
-        let child = command.stdin(Stdio::null()).kill_on_drop(true).spawn();
-        child.map(Self).map_err(|error| Failure::running(&format!("{}: cannot be started", binary.display()), error))
+        // A group of its own: Ctrl-C is for serin, which drains first.
+        let child = command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn();
+        child
+            .map(|child| Self { child, started: Instant::now() })
+            .map_err(|error| Failure::running(&format!("{}: cannot be started", binary.display()), error))
+    }
+
+    /// How long it has been running.
+    pub(super) fn age(&self) -> Duration {
+        self.started.elapsed()
     }
 
     /// Waits until Envoy ends.
     pub(super) async fn ended(&mut self) -> Option<ExitStatus> {
-        self.0.wait().await.ok()
+        self.child.wait().await.ok()
     }
 
     /// Ends Envoy, in order if it can.
     pub(super) async fn stop(mut self, admin: Admin) {
         admin.post("/quitquitquit").await;
-        if timeout(CAP, self.0.wait()).await.is_err() {
+        if timeout(CAP, self.child.wait()).await.is_err() {
             // It is killed when it is dropped, too.
-            let _ = self.0.kill().await;
+            let _ = self.child.kill().await;
         }
     }
 }

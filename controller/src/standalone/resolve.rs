@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::path::Path;
 
-use serin_config::SplitDocument;
+use serin_config::{ReleaseSplit, SplitDocument, check_header_name};
 
 use crate::api::standalone::{Service, StandaloneSpec};
 use crate::api::v1alpha1::CanaryRelease;
@@ -18,6 +18,8 @@ pub(super) struct Served {
     pub(super) spec: StandaloneSpec,
     /// The version that each service's default route leads to, in the order of the services.
     pub(super) defaults: Vec<String>,
+    /// What is allowed but perhaps not meant.
+    pub(super) warnings: Vec<String>,
     /// Its releases.
     pub(super) releases: Vec<CanaryRelease>,
     /// The document.
@@ -47,14 +49,47 @@ pub(super) fn resolve(path: &Path, manifest: Manifest, previous: &State) -> Resu
         settings.routing_header.clone_from(header);
     }
     let checked = release::compile(&targets, previous, settings).map_err(|error| fail(error.to_string()))?;
-    let default = |service: &Service| {
-        let routed = |target: &Target| target.hosts.contains(&service.host) && target.ports.contains(&service.port);
-        let release = targets.iter().find(|(_, target)| routed(target)).map(|(release, _)| release);
-        let stable = release.map(|release| release.spec.stable.version.clone());
-        stable.or_else(|| service.versions.keys().next().cloned()).unwrap_or_default()
-    };
-    let defaults = spec.services.iter().map(default).collect();
-    Ok(Served { defaults, releases: manifest.releases, checked, spec })
+    let (mut defaults, mut warnings) = (Vec::new(), Vec::new());
+    for service in &spec.services {
+        let routes = |split: &&ReleaseSplit| split.hosts.contains(&service.host) && split.ports.contains(&service.port);
+        let split = checked.document.splits.iter().find(routes);
+        if let Some(split) = split {
+            check_paused(split, service).map_err(|error| fail(error.to_string()))?;
+        }
+        let first = service.versions.keys().next().cloned().unwrap_or_default();
+        if split.is_none() && service.versions.len() > 1 {
+            let (host, port, all) = (&service.host, service.port, known(service));
+            warnings.push(format!("{host}:{port} has versions {all} but no release: all its requests go to {first}"));
+        }
+        defaults.push(split.map_or(first, |split| split.stable.clone()));
+    }
+    Ok(Served { defaults, warnings, releases: manifest.releases, checked, spec })
+}
+
+/// A paused split leads to the versions that it had, whatever the release lists now: they need addresses too.
+fn check_paused(split: &ReleaseSplit, service: &Service) -> Result<(), ReleaseError> {
+    let runs = split.rules.iter().filter_map(|rule| rule.buckets.as_ref()).chain([&split.buckets]).flatten();
+    let ruled = split.rules.iter().filter_map(|rule| rule.version.as_ref());
+    let mut all = runs.map(|(version, _)| version).chain(ruled).chain([&split.stable]);
+    match all.find(|version| !service.versions.contains_key(*version)) {
+        Some(version) => Err(ReleaseError {
+            release: split.release.clone(),
+            path: "spec.paused".into(),
+            cause: format!(
+                "the split is held as it was and leads to `{version}`, which has no addresses in the service {}:{}; \
+                 add them under `versions`, which has {}, or resume",
+                service.host,
+                service.port,
+                known(service)
+            ),
+        }),
+        None => Ok(()),
+    }
+}
+
+/// The versions of a service.
+fn known(service: &Service) -> String {
+    service.versions.keys().map(String::as_str).collect::<Vec<_>>().join(", ")
 }
 
 /// The services that a release routes.
@@ -89,12 +124,11 @@ fn check_versions(release: &CanaryRelease, services: &[&Service]) -> Result<(), 
     let canaries = canaries.map(|(index, canary)| (format!("spec.canaries[{index}].version"), &canary.version));
     for (path, version) in stable.chain(canaries) {
         if let Some(service) = services.iter().find(|service| !service.versions.contains_key(version)) {
-            let known: Vec<_> = service.versions.keys().map(String::as_str).collect();
             let cause = format!(
                 "`{version}` has no addresses in the service {}:{}; add them under `versions`, which has {}",
                 service.host,
                 service.port,
-                known.join(", ")
+                known(service)
             );
             return Err(ReleaseError::new(release, path, cause));
         }
@@ -103,8 +137,10 @@ fn check_versions(release: &CanaryRelease, services: &[&Service]) -> Result<(), 
 }
 
 /// All domains of a service, without and with its port.
-pub(super) fn domains(service: &Service) -> Vec<String> {
+fn domains(service: &Service) -> Vec<String> {
+    let mut seen = BTreeSet::new();
     let names = std::iter::once(&service.host).chain(&service.aliases);
+    let names = names.filter(|name| seen.insert(name.to_ascii_lowercase()));
     // Envoy wants `*` by itself; a port behind it would be a suffix match.
     names
         .flat_map(|name| std::iter::once(name.clone()).chain((name != "*").then(|| format!("{name}:{}", service.port))))
@@ -112,8 +148,17 @@ pub(super) fn domains(service: &Service) -> Vec<String> {
 }
 
 fn check_spec(spec: &StandaloneSpec) -> Result<(), String> {
-    if spec.listen == spec.admin {
+    for (name, address) in [("listen", spec.listen), ("admin", spec.admin)] {
+        if address.port() == 0 {
+            return Err(format!("spec.{name}: port 0 would be another one each time; use 1 to 65535"));
+        }
+    }
+    let every = spec.listen.ip().is_unspecified() || spec.admin.ip().is_unspecified();
+    if spec.listen.port() == spec.admin.port() && (every || spec.listen.ip() == spec.admin.ip()) {
         return Err(format!("spec.admin: `{}` is the address of `listen` too; use another port", spec.admin));
+    }
+    if let Some(header) = &spec.routing_header {
+        check_routing_header(header).map_err(|cause| format!("spec.routingHeader: {cause}"))?;
     }
     if spec.services.is_empty() {
         return Err("spec.services: no service; list at least one".into());
@@ -140,6 +185,33 @@ pub(super) fn own_domains(spec: &StandaloneSpec, service: &Service) -> Vec<Strin
     let taken: Vec<&Service> = earlier.filter(|other| other.host == service.host && other.port != service.port).collect();
     let bare = |domain: &String| taken.iter().any(|other| other.host == *domain || other.aliases.contains(domain));
     domains(service).into_iter().filter(|domain| !bare(domain)).collect()
+}
+
+/// The header is removed from what clients send, so it must not be one that HTTP, Envoy or stickiness needs.
+fn check_routing_header(header: &str) -> Result<(), String> {
+    let lower = check_header_name(header).map_err(|cause| cause.to_string())?;
+    // Envoy's log format has its own use for `%`.
+    let reserved = [
+        "host",
+        "cookie",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "expect",
+        "te",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "baggage",
+        "x-request-id",
+        "x-forwarded-for",
+        "x-forwarded-proto",
+    ];
+    match reserved.contains(&lower.as_str()) || lower.starts_with("x-envoy-") || lower.contains('%') {
+        true => Err(format!("`{header}` has another meaning; use one of your own, such as `x-serin-version`")),
+        false => Ok(()),
+    }
 }
 
 fn check_service(service: &Service) -> Result<(), String> {

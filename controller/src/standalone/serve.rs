@@ -1,112 +1,135 @@
 //! The loop: start, follow the file, keep Envoy alive, drain.
 
-use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::time::sleep;
 
 use super::admin::Admin;
-use super::envoy::STAT_PREFIX;
 use super::files::Directory;
 use super::process::{self, Envoy};
+use super::publish::Publisher;
 use super::resolve::{Served, resolve};
 use super::watch::Watch;
-use super::{changes, envoy, manifest, read};
-use crate::FILTER;
-use crate::api::standalone::StandaloneSpec;
+use super::{changes, manifest, message, read};
 use crate::cli::{Failure, report_error};
 use crate::file::FileError;
 
-/// The file of the filter.
-const MODULE: &str = "serin_filter.wasm";
-/// How long Envoy may take to serve, or to take a file.
-const CAP: Duration = Duration::from_secs(30);
-/// How often a condition is asked for.
-const PERIOD: Duration = Duration::from_millis(5);
+/// How long a file must stay the same to count as written.
+const QUIET: Duration = Duration::from_millis(10);
 /// How long a file that does not parse may be one that is still being written.
 const SETTLE: Duration = Duration::from_millis(100);
-/// The longest time between two starts of an Envoy that keeps ending.
-const MAX_BACKOFF: Duration = Duration::from_secs(10);
+/// How often the file is read although nothing tells of a change: some file systems tell nothing.
+const LOOK: Duration = Duration::from_secs(2);
+/// How long an address may be one that an Envoy which is ending still has.
+const VACATE: Duration = Duration::from_secs(2);
+/// The shortest and the longest time between two starts of an Envoy that keeps ending.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// One of Envoy's files, and the statistics that tell what became of it.
-struct Target {
-    file: &'static str,
-    stats: &'static str,
-}
-
-const CLUSTERS: Target = Target { file: "cds.json", stats: "cluster_manager.cds." };
-const ROUTES: Target = Target { file: "rds.json", stats: "http.serin.rds.serin." };
-const LISTENER: Target = Target { file: "lds.json", stats: "listener_manager.lds." };
-const FILTER_CONFIG: Target = Target { file: "ecds.json", stats: "extension_config_discovery.http_filter.serin." };
+/// A file's text, or why it cannot be read.
+type Text = Result<Vec<u8>, FileError>;
 
 /// What is running.
 struct Server<'a> {
     file: &'a Path,
-    directory: Directory,
-    module: PathBuf,
-    admin: Admin,
+    publisher: Publisher,
     served: Served,
     /// The text that was looked at last, good or bad.
-    text: Vec<u8>,
+    seen: Text,
+    /// The text that Envoy is being brought to.
+    under_way: Option<Text>,
+    /// The text during whose way to Envoy an Envoy has ended.
+    deadly: Option<Text>,
+}
+
+/// The signals that end serin.
+struct Stop {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Stop {
+    async fn asked(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Serves a file until SIGTERM.
 pub(super) async fn serve(file: &Path, directory: &Path) -> Result<(), Failure> {
-    let binary = process::find()?;
-    let [mut terminate, mut interrupt, mut hangup] = signals()?;
+    let mut stop = Stop { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? };
+    let mut hangup = on(SignalKind::hangup())?;
     // Watched before it is read, so that no change is lost.
     let mut watch = Watch::of(file)?;
-    let mut server = Server::prepare(file, directory)?;
+    let (mut server, binary) = (Server::prepare(file, directory)?, process::find()?);
+    server.check_addresses().await?;
     let mut envoy = server.start(&binary)?;
     server.announce();
     tokio::select! {
-        ready = server.ready() => ready?,
+        ready = server.publisher.ready(&server.served) => ready.map_err(Failure::Failed)?,
         _ = envoy.ended() => return Err(Failure::Failed("Envoy ended while starting; its log above says why".into())),
-        _ = terminate.recv() => return stop(envoy, &server).await,
-        _ = interrupt.recv() => return stop(envoy, &server).await,
-    }
-    say(&format!("serving on {}, metrics at {}/stats/prometheus", server.served.spec.listen, server.served.spec.admin));
-    let mut backoff = Duration::from_millis(100);
-    loop {
-        let started = Instant::now();
-        tokio::select! {
-            () = watch.changed() => server.follow().await,
-            _ = hangup.recv() => server.follow().await,
-            _ = terminate.recv() => break,
-            _ = interrupt.recv() => break,
-            status = envoy.ended() => {
-                let how = status.map_or_else(|| "in an unknown way".to_owned(), |status| format!("with {status}"));
-                backoff = if started.elapsed() > MAX_BACKOFF { Duration::from_millis(100) } else { backoff };
-                report_error(&format!("Envoy ended {how}; starting it again in {backoff:?}"));
-                tokio::select! {
-                    () = sleep(backoff) => {}
-                    _ = terminate.recv() => return Ok(()),
-                    _ = interrupt.recv() => return Ok(()),
-                }
-                backoff = (2 * backoff).min(MAX_BACKOFF);
-                envoy = server.start(&binary)?;
-            }
+        () = stop.asked() => {
+            envoy.stop(server.publisher.admin).await;
+            return Ok(());
         }
     }
-    say("draining; a second signal ends at once");
-    tokio::select! {
-        () = server.drain() => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+    server.say_serving("serving");
+    let (mut backoff, mut again) = (BACKOFF.0, false);
+    loop {
+        let work = async {
+            if std::mem::take(&mut again) {
+                server.ready_again().await;
+            }
+            tokio::select! {
+                () = watch.changed() => {}
+                _ = hangup.recv() => {}
+                () = sleep(LOOK) => {}
+            }
+            server.follow().await;
+        };
+        let status = tokio::select! {
+            () = work => continue,
+            () = stop.asked() => break,
+            status = envoy.ended() => status,
+        };
+        let how = status.map_or_else(|| "in an unknown way".to_owned(), |status| format!("with {status}"));
+        report_error(&format!("Envoy ended {how}"));
+        server.interrupted();
+        if envoy.age() > BACKOFF.1 {
+            backoff = BACKOFF.0;
+        }
+        envoy = loop {
+            report_error(&format!("starting it again in {backoff:?}"));
+            tokio::select! {
+                () = sleep(backoff) => {}
+                () = stop.asked() => return Ok(()),
+            }
+            backoff = (2 * backoff).min(BACKOFF.1);
+            match server.start(&binary) {
+                Ok(envoy) => break envoy,
+                Err(failure) => report_error(&message(failure)),
+            }
+        };
+        again = true;
     }
-    stop(envoy, &server).await
-}
-
-async fn stop(envoy: Envoy, server: &Server<'_>) -> Result<(), Failure> {
-    envoy.stop(server.admin).await;
+    say("draining; a second signal ends at once");
+    let most = server.served.spec.drain_timeout.0;
+    tokio::select! {
+        drained = server.publisher.drain(most) => if !drained {
+            report_error(&format!("requests did not end within {most:?}"));
+        },
+        () = stop.asked() => {}
+    }
+    envoy.stop(server.publisher.admin).await;
     Ok(())
 }
 
-fn signals() -> Result<[Signal; 3], Failure> {
-    let of = |kind| signal(kind).map_err(|error| Failure::running("signals cannot be received", error));
-    Ok([of(SignalKind::terminate())?, of(SignalKind::interrupt())?, of(SignalKind::hangup())?])
+fn on(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::running("signals cannot be received", error))
 }
 
 fn say(message: &str) {
@@ -114,195 +137,129 @@ fn say(message: &str) {
     anstream::eprintln!("{green}serin{green:#} {message}");
 }
 
+fn warn(message: &str) {
+    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{yellow}warning:{yellow:#} {message}");
+}
+
 impl<'a> Server<'a> {
     fn prepare(file: &'a Path, directory: &Path) -> Result<Self, Failure> {
         let text = read(file)?;
         let manifest = manifest(file, &text)?;
+        // Once without the directory, so that an error of the file makes none.
+        resolve(file, manifest.clone(), &crate::release::State::default())?;
         let directory = Directory::open(directory)?;
         let served = resolve(file, manifest, &directory.state()?)?;
-        for (name, address) in [("listen", served.spec.listen), ("admin", served.spec.admin)] {
-            // Envoy would only log it and serve nothing.
-            TcpListener::bind(address)
-                .map_err(|error| Failure::Failed(format!("{}: spec.{name}: {address}: {error}", file.display())))?;
-        }
-        directory.write(MODULE, FILTER)?;
-        let module = directory.path().join(MODULE);
-        Ok(Self { file, admin: Admin::new(served.spec.admin), module, directory, served, text })
+        let publisher = Publisher { directory, admin: Admin::new(served.spec.admin) };
+        Ok(Self { file, publisher, served, seen: Ok(text), under_way: None, deadly: None })
     }
 
-    /// Writes all files as they are now and starts Envoy on them.
-    fn start(&self, binary: &Path) -> Result<Envoy, Failure> {
-        self.write_all()?;
-        let spec = &self.served.spec;
-        let bootstrap = envoy::bootstrap(spec, self.directory.path()).to_string();
-        self.directory.write("bootstrap.json", bootstrap.as_bytes())?;
-        Envoy::start(binary, &self.directory.path().join("bootstrap.json"), spec.workers)
-    }
-
-    fn write_all(&self) -> Result<(), Failure> {
-        let (spec, directory) = (&self.served.spec, &self.directory);
-        directory.keep(&self.served.checked.state)?;
-        let document = self.served.checked.document.to_json();
-        for (target, content) in [
-            (CLUSTERS, envoy::clusters(spec, &self.served.defaults)),
-            (ROUTES, envoy::routes(spec, &self.served.defaults)),
-            (FILTER_CONFIG, envoy::filter(&self.module, &document)),
-            (LISTENER, envoy::listener(spec, directory.path())),
-        ] {
-            directory.write(target.file, content.to_string().as_bytes())?;
+    /// Envoy would only log that an address is taken, and serve nothing there.
+    async fn check_addresses(&self) -> Result<(), Failure> {
+        let start = Instant::now();
+        let free = |address: SocketAddr| TcpListener::bind(address).map(drop);
+        for (name, address) in [("listen", self.served.spec.listen), ("admin", self.served.spec.admin)] {
+            while let Err(error) = free(address) {
+                if error.kind() != std::io::ErrorKind::AddrInUse || start.elapsed() >= VACATE {
+                    let problem = format!("spec.{name}: nobody can listen on `{address}`: {error}; use another address");
+                    return Err(Failure::Failed(format!("{}: {problem}", self.file.display())));
+                }
+                sleep(QUIET).await;
+            }
         }
         Ok(())
     }
 
+    /// Writes all files as they are now and starts Envoy on them.
+    fn start(&self, binary: &Path) -> Result<Envoy, Failure> {
+        self.publisher.write_all(&self.served)?;
+        Envoy::start(binary, &self.publisher.directory.path().join("bootstrap.json"), self.served.spec.workers)
+    }
+
     fn announce(&self) {
-        for (service, default) in self.served.spec.services.iter().zip(&self.served.defaults) {
-            let versions: Vec<_> =
-                service.versions.iter().map(|(version, at)| format!("{version} {}", at.join(" "))).collect();
-            say(&format!("{}:{} is {}; by default {default}", service.host, service.port, versions.join(", ")));
-        }
-        for line in changes::describe(&[], &self.served.releases) {
-            say(&line);
-        }
+        changes::services(&[], &self.served.spec.services).iter().for_each(|line| say(line));
+        changes::releases(&[], &self.served.releases).iter().for_each(|line| say(line));
+        self.served.warnings.iter().for_each(|warning| warn(warning));
     }
 
-    /// Waits until Envoy serves with the filter.
-    async fn ready(&self) -> Result<(), Failure> {
-        let start = Instant::now();
-        while start.elapsed() < CAP {
-            if let (_, refused @ 1..) = self.outcome(&LISTENER).await {
-                return Err(Failure::Failed(format!("Envoy refused {refused} listeners; its log above says why")));
-            }
-            let (filters, _) = self.outcome(&FILTER_CONFIG).await;
-            if filters > 0 && self.admin.is_ready().await {
-                return Ok(());
-            }
-            sleep(PERIOD).await;
-        }
-        Err(Failure::Failed(format!("Envoy did not serve within {CAP:?}; its log above says why")))
+    fn say_serving(&self, word: &str) {
+        let spec = &self.served.spec;
+        say(&format!("{word} on {}, metrics at {}/stats/prometheus", spec.listen, spec.admin));
     }
 
-    /// How many updates of a file Envoy has taken and refused.
-    async fn outcome(&self, target: &Target) -> (u64, u64) {
-        let stats = self.admin.stats(target.stats).await.unwrap_or_default();
-        let of = |name: &str| stats.get(&format!("{}{name}", target.stats)).copied().unwrap_or_default();
-        (of("update_success"), of("update_rejected") + of("update_failure"))
-    }
-
-    /// Replaces a file and waits until Envoy has taken it.
-    async fn publish(&self, target: &Target, content: &serde_json::Value) -> Result<(), String> {
-        let (taken, refused) = self.outcome(target).await;
-        match self.directory.write(target.file, content.to_string().as_bytes()) {
-            Ok(false) => return Ok(()),
-            Ok(true) => {}
-            Err(Failure::Failed(error) | Failure::Invalid(error)) => return Err(error),
+    async fn ready_again(&self) {
+        match self.publisher.ready(&self.served).await {
+            Ok(()) => self.say_serving("serving again"),
+            Err(error) => report_error(&error),
         }
-        let start = Instant::now();
-        while start.elapsed() < CAP {
-            match self.outcome(target).await {
-                (now, _) if now > taken => return Ok(()),
-                (_, now) if now > refused => return Err(format!("Envoy refused {}; its log above says why", target.file)),
-                _ => sleep(PERIOD).await,
-            }
-        }
-        Err(format!("Envoy did not take {} within {CAP:?}", target.file))
     }
 
     /// Looks at the file and brings its changes to Envoy. Whatever is wrong is told, and the last good state goes on.
     async fn follow(&mut self) {
-        let Some(next) = self.settled().await else { return };
+        let Some((text, next)) = self.settled().await else { return };
         match next {
             Err(error) => report_error(&format!("{error}\nthe last good state keeps serving")),
-            Ok(served) => {
-                let lines = changes::describe(&self.served.releases, &served.releases);
-                match self.apply(&served).await {
-                    Ok(()) => {
-                        self.served = served;
-                        lines.iter().for_each(|line| say(line));
-                    }
+            Ok(mut next) => {
+                let (old, new) = (&self.served.spec, &mut next.spec);
+                if (old.admin, old.workers) != (new.admin, new.workers) {
+                    warn("spec.admin and spec.workers take effect when serin starts; the rest of the change is applied");
+                    (new.admin, new.workers) = (old.admin, old.workers);
+                }
+                self.under_way = Some(text.clone());
+                match self.publisher.apply(&self.served, &next).await {
+                    Ok(()) => self.adopt(next),
                     Err(error) => {
                         report_error(&format!("{error}; the last good state keeps serving"));
-                        if let Err(Failure::Failed(error) | Failure::Invalid(error)) = self.write_all() {
-                            report_error(&error);
+                        if let Err(failure) = self.publisher.write_all(&self.served) {
+                            report_error(&message(failure));
                         }
                     }
                 }
+                (self.under_way, self.deadly) = (None, None);
             }
+        }
+        self.seen = text;
+    }
+
+    fn adopt(&mut self, next: Served) {
+        let old = std::mem::replace(&mut self.served, next);
+        let new = &self.served;
+        changes::services(&old.spec.services, &new.spec.services).iter().for_each(|line| say(line));
+        changes::settings(&old.spec, &new.spec).iter().for_each(|line| say(line));
+        changes::releases(&old.releases, &new.releases).iter().for_each(|line| say(line));
+        new.warnings.iter().filter(|warning| !old.warnings.contains(warning)).for_each(|warning| warn(warning));
+    }
+
+    /// An Envoy has ended. A change that was on its way is tried once more, since it need not have been the cause.
+    fn interrupted(&mut self) {
+        let Some(text) = self.under_way.take() else { return };
+        if self.deadly.as_ref() == Some(&text) {
+            report_error("Envoy ended twice at this change; the last good state keeps serving");
+            self.seen = text;
+            self.deadly = None;
+        } else {
+            self.deadly = Some(text);
         }
     }
 
-    /// What the file says; `None` when that is nothing new.
-    async fn settled(&mut self) -> Option<Result<Served, FileError>> {
+    /// The file as it is once it stops changing; `None` when it says nothing new.
+    async fn settled(&self) -> Option<(Text, Result<Served, FileError>)> {
         let start = Instant::now();
         loop {
-            let text = match read(self.file) {
-                Ok(text) if text == self.text => return None,
-                // A file that is not there has been reported.
-                Err(_) if self.text.is_empty() => return None,
-                text => text,
-            };
-            let manifest = text.as_ref().map_err(Clone::clone).and_then(|text| manifest(self.file, text));
-            let served = manifest.and_then(|manifest| resolve(self.file, manifest, &self.served.checked.state));
-            // Text that does not parse may be half written; it is read again before anybody hears of it.
-            if served.is_err() && start.elapsed() < SETTLE {
-                sleep(PERIOD).await;
+            let text = read(self.file);
+            if text == self.seen {
+                return None;
+            }
+            sleep(QUIET).await;
+            // Half of a file may be a valid one.
+            if read(self.file) != text && start.elapsed() < 10 * SETTLE {
                 continue;
             }
-            self.text = text.unwrap_or_default();
-            return Some(served);
-        }
-    }
-
-    /// Brings a new state to Envoy so that no route ever names a cluster that is not there.
-    async fn apply(&self, next: &Served) -> Result<(), String> {
-        let (old, new) = (&self.served.spec, &next.spec);
-        if (old.admin, old.workers) != (new.admin, new.workers) {
-            report_error("spec.admin and spec.workers take effect when serin starts; the rest of the change is applied");
-        }
-        let (clusters, routes) = (envoy::clusters(new, &next.defaults), envoy::routes(new, &next.defaults));
-        // A default that changes changes clusters too.
-        if old.services != new.services || self.served.defaults != next.defaults {
-            self.publish(&CLUSTERS, &envoy::clusters(&with_old(new, old, true), &next.defaults)).await?;
-        }
-        self.publish(&ROUTES, &envoy::routes(&with_old(new, old, false), &next.defaults)).await?;
-        self.directory.keep(&next.checked.state).map_err(|failure| match failure {
-            Failure::Failed(error) | Failure::Invalid(error) => error,
-        })?;
-        let document = next.checked.document.to_json();
-        self.publish(&FILTER_CONFIG, &envoy::filter(&self.module, &document)).await?;
-        self.publish(&LISTENER, &envoy::listener(new, self.directory.path())).await?;
-        self.publish(&ROUTES, &routes).await?;
-        self.publish(&CLUSTERS, &clusters).await
-    }
-
-    /// Lets requests that are under way end, and takes no new ones.
-    async fn drain(&self) {
-        self.admin.post("/healthcheck/fail").await;
-        self.admin.post("/drain_listeners").await;
-        let start = Instant::now();
-        let active = format!("http.{STAT_PREFIX}.downstream_rq_active");
-        while start.elapsed() < self.served.spec.drain_timeout.0 {
-            match self.admin.stats(&active).await {
-                Some(stats) if stats.get(&active).is_some_and(|active| *active > 0) => sleep(10 * PERIOD).await,
-                _ => return,
+            let parsed = text.clone().and_then(|text| manifest(self.file, &text));
+            let next = parsed.and_then(|manifest| resolve(self.file, manifest, &self.served.checked.state));
+            if next.is_ok() || start.elapsed() >= SETTLE {
+                return Some((text, next));
             }
         }
-        report_error(&format!("requests did not end within {:?}", self.served.spec.drain_timeout.0));
     }
-}
-
-/// The new services with the versions that they had before, and if asked for the services that are gone.
-fn with_old(new: &StandaloneSpec, old: &StandaloneSpec, gone: bool) -> StandaloneSpec {
-    let mut both = new.clone();
-    for before in &old.services {
-        match both.services.iter_mut().find(|service| (&service.host, service.port) == (&before.host, before.port)) {
-            Some(service) => {
-                for (version, addresses) in &before.versions {
-                    service.versions.entry(version.clone()).or_insert_with(|| addresses.clone());
-                }
-            }
-            None if gone => both.services.push(before.clone()),
-            None => {}
-        }
-    }
-    both
 }

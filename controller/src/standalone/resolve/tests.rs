@@ -96,6 +96,41 @@ fn each_mistake_is_named_with_its_path_and_fix() {
             "service: reviews\n  ports: [80]",
             "serin.yaml: bookinfo/reviews: spec.ports[0]: no service of the Standalone has `reviews` at port 80; add it or leave the port out",
         ),
+        (
+            "admin: 127.0.0.1:9901",
+            "admin: 0.0.0.0:8080",
+            "serin.yaml: spec.admin: `0.0.0.0:8080` is the address of `listen` too; use another port",
+        ),
+        (
+            "listen: 127.0.0.1:8080",
+            "listen: 127.0.0.1:0",
+            "serin.yaml: spec.listen: port 0 would be another one each time; use 1 to 65535",
+        ),
+        (
+            "admin: 127.0.0.1:9901",
+            "admin: 127.0.0.1:9901\n  workers: 0",
+            "serin.yaml: spec.workers: 0 workers serve nobody; use at least 1, or leave it out",
+        ),
+        (
+            "admin: 127.0.0.1:9901",
+            "admin: 127.0.0.1:9901\n  routingHeader: Cookie",
+            "serin.yaml: spec.routingHeader: `Cookie` has another meaning; use one of your own, such as `x-serin-version`",
+        ),
+        (
+            "admin: 127.0.0.1:9901",
+            "admin: 127.0.0.1:9901\n  routingHeader: 'x v'",
+            "serin.yaml: spec.routingHeader: `x v` is no header name; use letters, digits and `-`",
+        ),
+        (
+            "aliases: [reviews]",
+            "healthCheck: {path: /, unhealthyThreshold: 0}",
+            "serin.yaml: spec.services[0].healthCheck.unhealthyThreshold: 0 probes prove nothing; use at least 1",
+        ),
+        (
+            "aliases: [reviews]",
+            "aliases: ['http://reviews']",
+            "serin.yaml: spec.services[0].aliases[0]: `http://reviews` is no host; write it without scheme, port and path, or `*.example.com`",
+        ),
         ("weight: 10%", "weight: 101%", "`101%` is more than 100%"),
         (
             "{version: v2, weight: 10%}",
@@ -107,6 +142,56 @@ fn each_mistake_is_named_with_its_path_and_fix() {
         let error = error(from, to);
         assert!(error == expected || (expected.starts_with('`') && error.contains(expected)), "{error}");
     }
+}
+
+#[test]
+fn a_file_needs_exactly_one_standalone() {
+    let (standalone, release) = GOOD.split_once("---").unwrap();
+    assert_eq!(resolved(release).unwrap_err(), "serin.yaml: holds 0 documents of kind Standalone; it needs exactly one");
+    assert_eq!(
+        resolved(&format!("{GOOD}---{standalone}")).unwrap_err(),
+        "serin.yaml: holds 2 documents of kind Standalone; it needs exactly one"
+    );
+}
+
+#[test]
+fn a_paused_release_keeps_its_versions() {
+    let path = Path::new("serin.yaml");
+    let kept = resolved(GOOD).unwrap().checked.state;
+    let again = |text: &str| match file::parse(path, text.as_bytes()).unwrap() {
+        File::Manifest(manifest) => resolve(path, manifest, &kept).map_err(|error| error.to_string()),
+        File::Document(_) => Err("a document".to_owned()),
+    };
+    let paused = GOOD.replace(
+        "  stable: {version: v1}\n  canaries: [{version: v2, weight: 10%}]",
+        "  stable: {version: v3}\n  paused: true",
+    );
+    let with = paused.replace("v1: [127.0.0.1:9081],", "v1: [127.0.0.1:9081], v3: [127.0.0.1:9083],");
+    assert_eq!(again(&with).unwrap().defaults, ["v1", "v1"]);
+    assert_eq!(
+        again(&with.replace("v2: [127.0.0.1:9082]", "v4: [127.0.0.1:9082]")).unwrap_err(),
+        "serin.yaml: bookinfo/reviews: spec.paused: the split is held as it was and leads to `v2`, which has no addresses in the service \
+         reviews.bookinfo.svc.cluster.local:9080; add them under `versions`, which has v1, v3, v4, or resume"
+    );
+}
+
+#[test]
+fn versions_without_a_release_are_warned_of() {
+    assert!(resolved(GOOD).unwrap().warnings.is_empty());
+    let served = resolved(GOOD.split_once("---").unwrap().0).unwrap();
+    assert_eq!(served.defaults, ["v1", "v1"]);
+    let warning = "reviews.bookinfo.svc.cluster.local:9080 has versions v1, v2 but no release: all its requests go to v1";
+    assert_eq!(served.warnings, [warning]);
+}
+
+#[test]
+fn a_name_that_is_written_twice_in_a_service_counts_once() {
+    let served = resolved(&GOOD.replace("aliases: [reviews]", "aliases: [reviews, Reviews]")).unwrap();
+    let service = &served.spec.services[0];
+    assert_eq!(
+        own_domains(&served.spec, service),
+        ["reviews.bookinfo.svc.cluster.local", "reviews.bookinfo.svc.cluster.local:9080", "reviews", "reviews:9080"]
+    );
 }
 
 #[test]
@@ -124,7 +209,8 @@ fn two_releases_do_not_share_a_service() {
 fn no_route_names_a_cluster_that_is_not_there() {
     let served = resolved(GOOD).unwrap();
     let clusters = crate::standalone::envoy::clusters(&served.spec, &served.defaults).to_string();
-    let routes = crate::standalone::envoy::routes(&served.spec, &served.defaults);
+    let headers = BTreeSet::from(["x-serin-version"]);
+    let routes = crate::standalone::envoy::routes(&served.spec, &served.defaults, &headers);
     let mut named = 0;
     for host in routes["resources"][0]["virtual_hosts"].as_array().unwrap() {
         for route in host["routes"].as_array().unwrap() {
