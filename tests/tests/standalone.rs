@@ -438,7 +438,7 @@ fn with(text: &str, key: &str, value: &str) -> String {
         b'{' => rest.find('}').unwrap() + 1,
         _ => rest.find([',', '}']).unwrap(),
     };
-    format!("{before}\"{key}\":{value}{}", &rest[end..])
+    format!("{before}\"{key}\":{value}{}", rest.get(end..).unwrap())
 }
 
 #[test]
