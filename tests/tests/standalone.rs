@@ -491,3 +491,35 @@ fn all_settings_work_and_a_canary_that_is_not_ready_gets_no_traffic() {
     assert!(metrics.lines().any(counted), "{metrics}");
     assert!(metrics.contains("serin_documents_total{result=\"accepted\"}"), "{metrics}");
 }
+
+#[test]
+fn services_are_told_apart_by_host_and_nobody_else_answers() {
+    if !ready() {
+        return;
+    }
+    let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "100%")]), 2).unwrap();
+    let text = standalone.manifest(&spec(&[("v2", "100%")])).unwrap();
+    let (before, after) = text.split_once("\"services\":[").unwrap();
+    let versions = after.split_once("\"versions\":").unwrap().1.split_once('}').unwrap().0;
+    let other = format!(
+        "{{\"host\":\"other.example.com\",\"port\":80,\"aliases\":[\"*.shop.example.com\"],\"versions\":{versions}}}}}"
+    );
+    standalone.replace(&format!("{before}\"services\":[{other},{after}")).unwrap();
+    let ask = |host: &str| {
+        let headers: [(&str, &[u8]); 2] = [("cookie", b"user=ann"), ("x-serin-version", b"v2")];
+        let answer = Connection::open(standalone.listen).unwrap().get(host, "/", &headers).unwrap();
+        (answer.status, String::from_utf8(answer.body).unwrap())
+    };
+    eventually("the other service answers", || ask("other.example.com").0 == 200).unwrap();
+    for host in [HOST, "reviews", "reviews:9080", &format!("{HOST}:9080").to_uppercase()] {
+        assert_eq!(ask(host), (200, "v2".to_owned()), "{host}");
+    }
+    // It has no release, so its first version answers, whatever a client asks for.
+    for host in ["other.example.com", "other.example.com:80", "a.shop.example.com"] {
+        assert_eq!(ask(host), (200, "v1".to_owned()), "{host}");
+    }
+    for host in ["nobody", "example.com", "reviews:80", "shop.example.com"] {
+        assert_eq!(ask(host), (404, "no service of this name\n".to_owned()), "{host}");
+    }
+    assert!(standalone.log().contains("has versions v1, v2 but no release"), "{}", standalone.log());
+}
