@@ -1,5 +1,7 @@
 //! What users write: the kinds of `serin.dev`.
 
+#[cfg(feature = "cluster")]
+pub mod crd;
 pub mod standalone;
 pub mod v1alpha1;
 

@@ -32,6 +32,12 @@ enum Command {
     Validate(validate::Validate),
     /// Print the split document of a file, as the filter reads it.
     Compile(compile::Compile),
+    /// Turn CanaryReleases of a cluster into what its mesh does.
+    #[cfg(feature = "cluster")]
+    Controller(Box<crate::cluster::Controller>),
+    /// Print the CustomResourceDefinition of CanaryRelease.
+    #[cfg(feature = "cluster")]
+    Crd,
 }
 
 /// The file that a command works on.
@@ -81,6 +87,10 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
         Command::Compile(compile) => compile.run(),
+        #[cfg(feature = "cluster")]
+        Command::Controller(controller) => controller.run(),
+        #[cfg(feature = "cluster")]
+        Command::Crd => print(&crate::api::crd::yaml()),
     };
     let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,

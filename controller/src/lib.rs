@@ -7,7 +7,11 @@
 
 pub mod api;
 pub mod cli;
+#[cfg(feature = "cluster")]
+pub mod cluster;
 pub mod file;
+#[cfg(feature = "cluster")]
+pub mod reconcile;
 pub mod release;
 pub mod standalone;
 

@@ -4,9 +4,11 @@
 //! CanaryRelease ─ validate ─► what its versions are ─ plan ─► Allocation ─ build ─► SplitDocument ─ Split::compile
 //! ```
 
-mod build;
-mod plan;
+pub(crate) mod build;
+pub(crate) mod plan;
 mod validate;
+
+pub(crate) use validate::validate;
 
 use std::collections::BTreeMap;
 
@@ -82,7 +84,7 @@ pub fn compile(
     let mut document = settings;
     let mut state = State::default();
     for (release, target) in releases {
-        validate::validate(release)?;
+        validate(release)?;
         let id = release.id();
         let kept = previous.0.get(&id);
         let status = release.status.as_ref().map(|status| &status.allocation);

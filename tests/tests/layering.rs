@@ -49,6 +49,9 @@ fn layers_hold() {
         }
     }
     assert!(closure["serin-filter"].contains("proxy-wasm"));
+    let with_kube: Vec<&str> =
+        closure.iter().filter(|(_, packages)| packages.contains("kube")).map(|(member, _)| member.as_str()).collect();
+    assert_eq!(with_kube, ["serin-controller", "serin-tests"]);
 }
 
 #[test]

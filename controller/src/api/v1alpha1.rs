@@ -166,9 +166,75 @@ pub enum RoutingMode {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
+    /// The generation of the spec that the rest of the status speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The state in one word, for people; tools read the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The canaries with the shares that they are meant to get now, such as `v2=5%, v3=1%`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub canaries: String,
+    /// What each version is meant to get now, and what there is of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionStatus>,
     /// Which bucket belongs to which version.
     #[serde(default)]
     pub allocation: Allocation,
+    /// `Accepted`, `Ready`, `Programmed` and `TakenOver`, each with its reason.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<StatusCondition>,
+}
+
+/// The state of a release in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Something is missing before all of the spec can act.
+    Progressing,
+    /// Weights and rules act as the spec has them.
+    Active,
+    /// The split is frozen.
+    Paused,
+    /// A canary gets everything.
+    TakenOver,
+    /// Stable gets everything, by `takeover`.
+    RolledBack,
+    /// The spec was refused; the last good split acts, if there was one.
+    Refused,
+    /// The release is being deleted.
+    Deleting,
+}
+
+/// A version of a release as it is now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// The version.
+    pub version: String,
+    /// Its share of the requests that no rule takes.
+    pub share: Weight,
+    /// Its ready endpoints.
+    pub ready: u32,
+}
+
+/// A condition, in the form that all of Kubernetes uses.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusCondition {
+    /// `Accepted`, `Ready`, `Programmed` or `TakenOver`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// Why, in one word for tools.
+    pub reason: String,
+    /// Why, and what to do, in a sentence for people.
+    pub message: String,
+    /// When the status last changed (RFC 3339).
+    pub last_transition_time: String,
+    /// The generation of the spec that it speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
 }
 
 /// The bucket maps of a release: what makes a change of weights move only the difference.

@@ -6,7 +6,7 @@ use super::{ReleaseError, Target};
 use crate::api::v1alpha1::{Allocation, CanaryRelease};
 
 /// The entry of a release.
-pub(super) fn split(release: &CanaryRelease, target: &Target, allocation: &Allocation) -> ReleaseSplit {
+pub(crate) fn split(release: &CanaryRelease, target: &Target, allocation: &Allocation) -> ReleaseSplit {
     let spec = &release.spec;
     let stable = &spec.stable.version;
     let rule = |rule: &crate::api::v1alpha1::Rule| Rule {
@@ -29,7 +29,7 @@ pub(super) fn split(release: &CanaryRelease, target: &Target, allocation: &Alloc
 }
 
 /// The entry of a release that is paused: as it was, but where it applies and who has taken over.
-pub(super) fn frozen(release: &CanaryRelease, target: &Target, previous: &ReleaseSplit) -> ReleaseSplit {
+pub(crate) fn frozen(release: &CanaryRelease, target: &Target, previous: &ReleaseSplit) -> ReleaseSplit {
     ReleaseSplit {
         hosts: target.hosts.clone(),
         ports: target.ports.clone(),
@@ -44,7 +44,7 @@ fn runs(map: &BucketMap, stable: &str) -> Vec<(String, u32)> {
 }
 
 /// What the compiler says of a document, in the words of the release.
-pub(super) fn in_release(releases: &[(CanaryRelease, Target)], error: &CompileError) -> ReleaseError {
+pub(crate) fn in_release(releases: &[(CanaryRelease, Target)], error: &CompileError) -> ReleaseError {
     let inside = error.path.strip_prefix("splits[").and_then(|rest| rest.split_once(']'));
     let place = inside.and_then(|(index, path)| Some((releases.get(index.parse::<usize>().ok()?)?, path)));
     match place {

@@ -5,7 +5,7 @@ use serin_config::{BucketMap, Weight};
 use crate::api::v1alpha1::{Allocation, Spec};
 
 /// Moves only the difference between the previous maps and the spec's weights.
-pub(super) fn plan(spec: &Spec, previous: Option<&Allocation>) -> Allocation {
+pub(crate) fn plan(spec: &Spec, previous: Option<&Allocation>) -> Allocation {
     let fresh = Allocation::default();
     let previous = previous.unwrap_or(&fresh);
     let base: Vec<(&str, Weight)> = spec.canaries.iter().map(|canary| (canary.version.as_str(), canary.weight)).collect();

@@ -8,7 +8,7 @@ use super::ReleaseError;
 use crate::api::v1alpha1::CanaryRelease;
 
 /// Checks versions, weights and the names that refer to them.
-pub(super) fn validate(release: &CanaryRelease) -> Result<(), ReleaseError> {
+pub(crate) fn validate(release: &CanaryRelease) -> Result<(), ReleaseError> {
     let spec = &release.spec;
     let refuse = |path: String, cause: String| Err(ReleaseError::new(release, path, cause));
     if release.metadata.name.is_empty() {
