@@ -7,6 +7,7 @@ mod lead;
 pub mod lease;
 pub mod metrics;
 pub mod modules;
+pub mod rbac;
 mod round;
 mod serve;
 mod watch;

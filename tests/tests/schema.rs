@@ -2,12 +2,22 @@
 #![cfg(test)]
 
 use serin_config::SplitDocument;
+use serin_controller::cluster::rbac;
 use serin_tests::golden;
 
 #[test]
 fn the_schema_of_the_document_is_the_committed_one() {
     let schema = serde_json::to_string_pretty(&schemars::schema_for!(SplitDocument)).unwrap();
     golden::check("docs/split-document.schema.json", &format!("{schema}\n")).unwrap();
+}
+
+#[test]
+fn what_a_cluster_is_given_is_generated() {
+    let definition = serin_controller::api::crd::yaml();
+    golden::check("deploy/crds/canaryreleases.serin.dev.yaml", &definition).unwrap();
+    golden::check("deploy/helm/serin/crds/canaryreleases.serin.dev.yaml", &definition).unwrap();
+    golden::check("deploy/rbac.yaml", &rbac::manifest()).unwrap();
+    golden::check("deploy/helm/serin/files/rules.yaml", &rbac::chart_rules()).unwrap();
 }
 
 #[test]

@@ -1,0 +1,71 @@
+#!/usr/bin/env bash
+# Checks the chart without a cluster: lint, rendering, refused values, and that it installs what deploy/ does.
+# Usage: tests/helm/check.sh [DEPLOY]; Helm is built from the Go modules that go.mod and go.sum pin, once for each content.
+set -euo pipefail
+deploy=$(cd "${1:-$(dirname "$0")/../../deploy}" && pwd)
+cd "$(dirname "$0")"
+target=$(cd ../.. && pwd)/target/helm
+chart=$deploy/helm/serin
+command -v go >/dev/null || { echo "helm: Go is missing; install Go 1.26 or newer" >&2; exit 3; }
+fail() { echo "error: $*" >&2; exit 1; }
+
+# A generated file that is missing would show as an odd error of Helm.
+for file in crds/canaryreleases.serin.dev.yaml rbac.yaml helm/serin/crds/canaryreleases.serin.dev.yaml helm/serin/files/rules.yaml; do
+  [ -f "$deploy/$file" ] || fail "$deploy/$file is missing; it is generated"
+done
+
+key=$( (cat go.mod go.sum main.go check.sh; go env GOVERSION GOOS GOARCH) | sha256sum | cut -c1-16)
+bin=$target/$key
+if ! [ -x "$bin/helm" ] || ! [ -x "$bin/check" ]; then
+  echo "helm: building Helm, about two minutes the first time" >&2
+  mkdir -p "$target"
+  new=$(mktemp -d "$target/.new-XXXXXX")
+  go build -trimpath -ldflags '-s -w' -o "$new/helm" helm.sh/helm/v4/cmd/helm
+  go build -trimpath -ldflags '-s -w' -o "$new/check" .
+  # Moved as a whole, so that an interrupted build is made anew.
+  rm -rf "$bin"
+  mv "$new" "$bin"
+  find "$target" -mindepth 1 -maxdepth 1 -type d ! -name "$key" -exec rm -rf {} +
+fi
+
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+# Nothing of the user's own Helm, and no cluster.
+export HELM_CACHE_HOME=$work/cache HELM_CONFIG_HOME=$work/config HELM_DATA_HOME=$work/data KUBECONFIG=/dev/null
+template() { "$bin/helm" template serin "$chart" --namespace serin-system "$@"; }
+
+for values in "$chart/values.yaml" full-values.yaml; do
+  "$bin/helm" lint --strict --quiet --values "$values" "$chart"
+done
+template --include-crds > "$work/default.yaml"
+template --values full-values.yaml > "$work/full.yaml"
+"$bin/check" "$deploy" "$work/default.yaml" "$work/full.yaml"
+
+# refused WORDS VALUES: the schema refuses VALUES, and says WORDS.
+refused() {
+  if template --set "$2" > "$work/out" 2>&1; then fail "the chart takes $2"; fi
+  grep -qF -- "$1" "$work/out" || { cat "$work/out" >&2; fail "the refusal of $2 does not say: $1"; }
+}
+sha=$(printf '0%.0s' {1..64})
+refused "at '/replicas'" replicas=x
+refused "at '/replicas'" replicas=0
+refused "additional properties 'replica' not allowed" replica=3
+refused "at '/image/pullPolicy'" image.pullPolicy=Sometimes
+refused "at '/imagePullSecrets/0'" 'imagePullSecrets={registry}'
+refused "at '/rootNamespace'" rootNamespace=Istio_System
+refused "at '/log'" log=yaml
+refused "at '/filter/url'" "filter.url=plugin.wasm,filter.sha256=$sha"
+refused "at '/filter/sha256'" filter.url=oci://registry.example/serin-filter:1
+refused "at '/filter/sha256'" "filter.sha256=$sha"
+refused "at '/filter/sha256'" filter.url=file:///plugin.wasm,filter.sha256=sha256:0
+refused "at '/serveUrl'" serveUrl=serin:8080
+refused "at '/podLabels/team'" podLabels.team=1
+refused "at '/serviceMonitor/interval'" serviceMonitor.interval=often
+
+# One version: of the workspace, the chart, and the image that both ways of installing start.
+version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' ../../Cargo.toml)
+[ -n "$version" ] || fail "Cargo.toml has no workspace version"
+for key in version appVersion; do
+  grep -qx "$key: $version" "$chart/Chart.yaml" || fail "$chart/Chart.yaml: $key is not $version, as in Cargo.toml"
+done
+echo "the chart renders what deploy/ installs: $(grep -c '^kind: ' "$work/default.yaml") objects"
