@@ -5,6 +5,8 @@ pub mod envoy;
 pub mod golden;
 pub mod host;
 pub mod http;
+pub mod mesh;
+pub mod severed;
 pub mod standalone;
 
 use std::path::PathBuf;

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Starts, stops, kills or restarts a process of a running mesh, from inside of it.
+# Usage: ctl.sh start|stop|kill|restart etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kwok|istiod|pods
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+action=${1:?} name=${2:?}
+# What is started here outlives this script, without its output.
+case $action in
+start) start "$name" ;;
+stop) stop TERM "$name" ;;
+kill) stop KILL "$name" ;;
+restart)
+  stop TERM "$name"
+  start "$name"
+  ;;
+*)
+  echo "ctl.sh: $action is not known; use start, stop, kill or restart" >&2
+  exit 2
+  ;;
+esac

@@ -1,0 +1,210 @@
+//! Objects of others are never touched.
+
+use serde_json::{Value, json};
+use serin_tests::mesh::{
+    CONTROLLER, Client, Controller, agree, apply, await_reason, condition, get, kubectl, patch, release, reviews,
+};
+
+use crate::Outcome;
+
+pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+    ("neighbours::a_foreign_virtual_service_is_unharmed_and_named", a_foreign_virtual_service),
+    ("neighbours::a_foreign_destination_rule_keeps_its_policy", a_foreign_destination_rule),
+    ("neighbours::a_rule_that_would_hide_the_subsets_is_named", a_hiding_destination_rule),
+    ("neighbours::a_foreign_wasm_plugin_is_unharmed", a_foreign_wasm_plugin),
+    ("neighbours::the_older_release_keeps_the_host", the_older_release_keeps_the_host),
+    ("neighbours::names_that_are_taken_stay_taken", names_that_are_taken),
+    ("neighbours::a_service_of_another_namespace_is_out_of_reach", a_service_of_another_namespace),
+];
+
+fn canary() -> Value {
+    json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": {"by": [{"cookie": "user"}]}})
+}
+
+/// All of an object that somebody could have changed.
+fn whole(kind: &str, namespace: &str, name: &str) -> Result<Value, Box<dyn std::error::Error>> {
+    let mut object = get(kind, namespace, name)?;
+    // Set by Kubernetes for each writer; there is one writer, which is compared too.
+    let managers: Vec<Value> =
+        object["metadata"]["managedFields"].as_array().into_iter().flatten().map(|entry| entry["manager"].clone()).collect();
+    object["metadata"]["managedFields"] = json!(managers);
+    Ok(object)
+}
+
+fn a_foreign_virtual_service() -> Outcome {
+    let space = "owned";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let route = json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "owners", "namespace": space},
+        "spec": {"hosts": ["reviews"], "http": [{"timeout": "5s", "route": [{"destination": {"host": "reviews"}}]}]}});
+    apply(&[route])?;
+    let before = whole("virtualservice", space, "owners")?;
+    let controller = Controller::start("owned", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    let message = await_reason(space, "reviews", "Accepted", "ForeignVirtualService")?;
+    assert_eq!(
+        message,
+        "VirtualService owned/owners routes a host of this release, and of two only one acts; delete it and move its settings to \
+         spec.routing.http, or set spec.routing.mode to `delegate` and let it delegate to owned/reviews-serin, or set it to `external` and match on \
+         the header x-serin-version there"
+    );
+    assert_eq!(whole("virtualservice", space, "owners")?, before);
+    assert_eq!(get("crel", space, "reviews")?["status"]["phase"], "Refused");
+    // What the message says helps.
+    kubectl(&["delete", "virtualservice", "-n", space, "owners"], "")?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut Client::of(space)?)?;
+    // One that comes later is not touched either, and the last good state stays.
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "later", "namespace": space},
+        "spec": {"hosts": ["reviews.owned.svc.cluster.local"], "http": [{"route": [{"destination": {"host": "reviews", "subset": "v1"}}]}]}}),
+    ])?;
+    let before = whole("virtualservice", space, "later")?;
+    await_reason(space, "reviews", "Accepted", "ForeignVirtualService")?;
+    assert_eq!(whole("virtualservice", space, "later")?, before);
+    agree(space, &mut Client::of(space)?)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    assert_eq!(whole("virtualservice", space, "later")?, before);
+    drop(controller);
+    Ok(())
+}
+
+fn a_foreign_destination_rule() -> Outcome {
+    let space = "policy";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let policy = json!({"connectionPool": {"http": {"maxRequestsPerConnection": 77}}});
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "owners", "namespace": space},
+        "spec": {"host": "reviews", "trafficPolicy": policy}}),
+    ])?;
+    let before = whole("destinationrule", space, "owners")?;
+    let controller = Controller::start("policy", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut Client::of(space)?)?;
+    assert_eq!(whole("destinationrule", space, "owners")?, before);
+    // The policy acts on the subsets too.
+    for subset in ["v1", "v2"] {
+        let name = format!("outbound|9080|{subset}|reviews.{space}.svc.cluster.local");
+        assert!(cluster(&name)?.contains("\"max_requests_per_connection\": 77"), "{name}");
+    }
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    assert_eq!(whole("destinationrule", space, "owners")?, before);
+    drop(controller);
+    Ok(())
+}
+
+/// The part of the sidecar's configuration that is about a cluster.
+fn cluster(name: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let mut admin = serin_tests::http::Connection::open("127.0.0.1:15000".parse()?)?;
+    let answer = admin.get("admin", "/config_dump?resource=dynamic_active_clusters", &[])?;
+    let dump: Value = serde_json::from_slice(&answer.body)?;
+    let found = dump["configs"].as_array().into_iter().flatten().find(|config| config["cluster"]["name"] == name);
+    Ok(serde_json::to_string_pretty(found.ok_or_else(|| format!("no cluster {name}"))?)?)
+}
+
+fn a_hiding_destination_rule() -> Outcome {
+    let space = "hidden";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "mine", "namespace": "shop"},
+        "spec": {"host": format!("reviews.{space}.svc.cluster.local"), "subsets": [{"name": "v1", "labels": {"version": "v1"}}]}}),
+    ])?;
+    let controller = Controller::start("hidden", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    let message = await_reason(space, "reviews", "Accepted", "SubsetsHidden")?;
+    assert!(
+        message.starts_with(
+            "DestinationRule shop/mine applies to this host for clients in its own namespace and lacks the subsets v2"
+        ),
+        "{message}"
+    );
+    kubectl(&["delete", "destinationrule", "-n", "shop", "mine"], "")?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut Client::of(space)?)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_foreign_wasm_plugin() -> Outcome {
+    let space = "plugin";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    apply(&[json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "metadata": {"name": "owners", "namespace": "elsewhere-system"},
+        "spec": {"url": "file:///does/not/exist.wasm", "failStrategy": "FAIL_OPEN", "selector": {"matchLabels": {"app": "nobody"}}, "pluginConfig": {"a": 1}}}),
+        json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "elsewhere-system"}})].into_iter().rev().collect::<Vec<_>>())?;
+    let before = whole("wasmplugin", "elsewhere-system", "owners")?;
+    let controller = Controller::start("plugin", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut Client::of(space)?)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    assert_eq!(whole("wasmplugin", "elsewhere-system", "owners")?, before);
+    kubectl(&["delete", "namespace", "elsewhere-system", "--wait=false"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn the_older_release_keeps_the_host() -> Outcome {
+    let space = "two";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start("two", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    // Ages are whole seconds.
+    let mut second = release(space, json!({"canaries": [{"version": "v2", "weight": "100%"}]}));
+    second["metadata"]["name"] = json!("younger");
+    std::thread::sleep(std::time::Duration::from_millis(1100));
+    apply(&[second])?;
+    let message = await_reason(space, "younger", "Accepted", "HostTaken")?;
+    assert_eq!(message, "spec.service: release two/reviews is older and routes a host of this one; delete one of the two");
+    agree(space, &mut Client::of(space)?)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    await_reason(space, "younger", "Programmed", "Programmed")?;
+    kubectl(&["delete", "crel", "-n", space, "younger", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn names_that_are_taken() -> Outcome {
+    let space = "names";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "reviews-serin", "namespace": space},
+        "spec": {"host": "somewhere.example.com"}}),
+    ])?;
+    let before = whole("destinationrule", space, "reviews-serin")?;
+    let controller = Controller::start("names", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    let message = await_reason(space, "reviews", "Accepted", "NameTaken")?;
+    assert_eq!(
+        message,
+        "DestinationRule names/reviews-serin is there already and was not made by Serin; rename or delete it"
+    );
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    assert_eq!(whole("destinationrule", space, "reviews-serin")?, before);
+    let workload = json!({"images": {"reviews": "new"}});
+    apply(&[release(space, json!({"canaries": [{"version": "v2", "workload": workload}]}))])?;
+    kubectl(&["delete", "destinationrule", "-n", space, "reviews-serin"], "")?;
+    let message = await_reason(space, "reviews", "Accepted", "DeploymentTaken")?;
+    assert!(message.starts_with("spec.canaries[0].workload: Deployment reviews-v2 is there already"), "{message}");
+    patch("crel", space, "reviews", &json!({"spec": {"canaries": [{"version": "v2", "weight": "5%"}]}}))?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_service_of_another_namespace() -> Outcome {
+    let space = "thief";
+    apply(&[json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": space}})])?;
+    let controller = Controller::start("thief", CONTROLLER, &[])?;
+    apply(&[release(space, json!({"service": "reviews.shop.svc.cluster.local"}))])?;
+    let message = await_reason(space, "reviews", "Accepted", "OtherNamespace")?;
+    assert!(message.contains("is a Service of another namespace"), "{message}");
+    patch("crel", space, "reviews", &json!({"spec": {"service": "missing"}}))?;
+    await_reason(space, "reviews", "Accepted", "ServiceNotFound")?;
+    assert_eq!(condition(space, "reviews", "Accepted")?.0, "False");
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}

@@ -1,0 +1,153 @@
+//! Canaries made from an image, and versions that are not ready.
+
+use serde_json::json;
+use serin_tests::mesh::{
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, eventually, get, kubectl, patch, release,
+    reviews, users,
+};
+
+use crate::Outcome;
+
+pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+    ("workloads::a_canary_is_made_from_an_image_and_goes_with_the_release", a_canary_is_made_from_an_image),
+    ("workloads::a_canary_without_endpoints_gets_nothing_and_its_users_come_back", a_canary_without_endpoints_gets_nothing),
+    ("workloads::stable_without_endpoints_promotes_nobody", stable_without_endpoints_promotes_nobody),
+    ("workloads::a_canary_that_became_stable_keeps_its_pods", a_canary_that_became_stable_keeps_its_pods),
+];
+
+const STICKY: fn() -> serde_json::Value = || json!({"by": [{"cookie": "user"}]});
+
+fn a_canary_is_made_from_an_image() -> Outcome {
+    let space = "image";
+    reviews(space, &[("v1", 2)])?;
+    let controller = Controller::start("image", CONTROLLER, &[])?;
+    let mut client = Client::of(space)?;
+    let workload = json!({"images": {"reviews": "examples-bookinfo-reviews-v2:1.16.2"}, "replicas": 1});
+    apply(&[release(
+        space,
+        json!({"canaries": [{"version": "v2", "weight": "50%", "workload": workload}], "sticky": STICKY()}),
+    )])?;
+    await_reason(space, "reviews", "Ready", "AllReady")?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let watcher = Watcher::start(space)?;
+    assert!(agree(space, &mut client)?["v2"] > 400);
+    let clone = get("deployment", space, "reviews-v2")?;
+    assert_eq!(clone["spec"]["template"]["spec"]["containers"][0]["image"], "examples-bookinfo-reviews-v2:1.16.2");
+    assert_eq!(clone["spec"]["selector"]["matchLabels"], json!({"app": "reviews", "version": "v2"}));
+    // Who changes the clone is overruled.
+    patch(
+        "deployment",
+        space,
+        "reviews-v2",
+        &json!({"spec": {"template": {"spec": {"containers": [{"name": "reviews", "image": "other"}]}}}}),
+    )?;
+    eventually("the image is back", || {
+        let image = get("deployment", space, "reviews-v2")?["spec"]["template"]["spec"]["containers"][0]["image"].clone();
+        Ok(if image == "examples-bookinfo-reviews-v2:1.16.2" { Ok(()) } else { Err(image.to_string()) })
+    })?;
+    let images = json!({"images": {"wrong": "x"}});
+    patch(
+        "crel",
+        space,
+        "reviews",
+        &json!({"spec": {"canaries": [{"version": "v2", "weight": "60%", "workload": images}]}}),
+    )?;
+    let message = await_reason(space, "reviews", "Accepted", "Invalid")?;
+    assert_eq!(
+        message,
+        "spec.canaries[0].workload.images: stable's Deployment has no container `wrong`; use one of reviews"
+    );
+    watcher.finish()?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    let left = kubectl(&["get", "deployments", "-n", space, "-o", "name"], "")?;
+    assert_eq!(left.trim(), "deployment.apps/reviews-v1");
+    drop(controller);
+    Ok(())
+}
+
+fn a_canary_without_endpoints_gets_nothing() -> Outcome {
+    let space = "empty";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start("empty", CONTROLLER, &[])?;
+    let mut client = Client::of(space)?;
+    let rules = json!([{"name": "testers", "when": [{"header": {"name": "x-team", "exact": "qa"}}], "version": "v2"}]);
+    apply(&[release(space, json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": STICKY(), "rules": rules}))])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut client)?;
+    let requests = users();
+    let before = counts(&mut client, &requests)?;
+
+    kubectl(&["scale", "-n", space, "deployment/reviews-v2", "--replicas=0"], "")?;
+    let message = await_reason(space, "reviews", "Ready", "CanaryNotReady")?;
+    assert_eq!(
+        message,
+        "v2 has no ready endpoint (Deployment reviews-v2 has 0 of 0 pods ready); stable gets its requests until it has one"
+    );
+    eventually("everybody is on stable", || {
+        Ok(match counts(&mut client, &requests) {
+            Ok(seen) if seen.iter().all(|version| version == "v1") => Ok(()),
+            Ok(_) => Err("not yet".into()),
+            Err(error) => Err(error.to_string()),
+        })
+    })?;
+    assert_eq!(get("crel", space, "reviews")?["status"]["canaries"], "v2=0%");
+    patch("crel", space, "reviews", &json!({"spec": {"takeover": "v2"}}))?;
+    await_reason(space, "reviews", "TakenOver", "CanaryNotReady")?;
+    assert!(counts(&mut client, &requests)?.iter().all(|version| version == "v1"));
+    patch("crel", space, "reviews", &json!({"spec": {"takeover": null}}))?;
+
+    kubectl(&["scale", "-n", space, "deployment/reviews-v2", "--replicas=1"], "")?;
+    await_reason(space, "reviews", "Ready", "AllReady")?;
+    agree(space, &mut client)?;
+    assert_eq!(counts(&mut client, &requests)?, before, "the same people are back");
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn stable_without_endpoints_promotes_nobody() -> Outcome {
+    let space = "headless";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start("headless", CONTROLLER, &[])?;
+    let mut client = Client::of(space)?;
+    apply(&[release(space, json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": STICKY()}))])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut client)?;
+    let document = get("wasmplugin", "istio-system", "serin")?["spec"]["pluginConfig"].clone();
+    kubectl(&["scale", "-n", space, "deployment/reviews-v1", "--replicas=0"], "")?;
+    let message = await_reason(space, "reviews", "Ready", "StableNotReady")?;
+    assert!(message.contains("no canary takes its place by itself"), "{message}");
+    assert_eq!(get("wasmplugin", "istio-system", "serin")?["spec"]["pluginConfig"], document);
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_canary_that_became_stable_keeps_its_pods() -> Outcome {
+    let space = "promoted";
+    reviews(space, &[("v1", 1)])?;
+    let controller = Controller::start("promoted", CONTROLLER, &[])?;
+    let mut client = Client::of(space)?;
+    let canary = |weight: &str| json!([{"version": "v2", "weight": weight, "workload": {"images": {"reviews": "examples-bookinfo-reviews-v2:1.16.2"}}}]);
+    apply(&[release(space, json!({"canaries": canary("10%"), "sticky": STICKY()}))])?;
+    await_reason(space, "reviews", "Ready", "AllReady")?;
+    patch("crel", space, "reviews", &json!({"spec": {"takeover": "v2"}}))?;
+    await_reason(space, "reviews", "TakenOver", "TakenOver")?;
+    let watcher = Watcher::start(space)?;
+    agree(space, &mut client)?;
+    patch("crel", space, "reviews", &json!({"spec": {"takeover": null, "stable": {"version": "v2"}, "canaries": null}}))?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    assert_eq!(agree(space, &mut client)?.get("v1"), None);
+    eventually("nothing leads to v1 any more", || {
+        let rule = get("destinationrule", space, "reviews-serin")?["spec"]["subsets"].clone();
+        Ok(if rule.as_array().is_some_and(|subsets| subsets.len() == 1) { Ok(()) } else { Err(rule.to_string()) })
+    })?;
+    kubectl(&["delete", "deployment", "-n", space, "reviews-v1"], "")?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    watcher.finish()?;
+    let kept = get("deployment", space, "reviews-v2")?;
+    assert_eq!(kept["metadata"]["labels"].get("serin.dev/release"), None);
+    assert_eq!(kept["status"]["readyReplicas"], 1);
+    drop(controller);
+    Ok(())
+}
