@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use serin_config::{ReleaseSplit, SplitDocument};
+use serin_config::SplitDocument;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::kind::Kind;
@@ -34,8 +34,8 @@ pub(super) struct Leader {
     pub(super) world: World,
     pub(super) resources: BTreeMap<Name, Resource>,
     pub(super) memories: BTreeMap<Name, Memory>,
-    /// The entries of the document of the mesh as it was last written.
-    pub(super) published: BTreeMap<String, ReleaseSplit>,
+    /// The entries of the documents as they were last written.
+    pub(super) published: BTreeMap<String, Entry>,
     pub(super) writer: Writer,
     pub(super) settings: Settings,
     pub(super) module: Module,
@@ -171,11 +171,13 @@ impl Leader {
                     waypoint: None,
                 });
                 entry.waypoint = waypoint.or(entry.waypoint.take());
-                if mesh {
-                    self.published.insert(split.release.clone(), split);
-                }
             }
         }
+        let entries = self
+            .memories
+            .iter()
+            .filter_map(|((namespace, name), memory)| Some((format!("{namespace}/{name}"), memory.entry.clone()?)));
+        self.published = entries.collect();
         let kinds = [Kind::DestinationRule, Kind::VirtualService];
         let written = kinds.iter().flat_map(|kind| self.world.all(*kind));
         let owners = written.filter_map(|object| Some((object.metadata.namespace.clone()?, release_of(object)?.to_owned())));

@@ -97,7 +97,7 @@ impl Leader {
         let id = format!("{}/{}", name.0, name.1);
         let resource = self.resources.get(&name).cloned().unwrap_or_else(|| Resource::gone(&name.0, &name.1));
         let references = dereference(&resource, &self.world, shared);
-        let published = self.published.get(&id);
+        let published = self.published.get(&id).map(|entry| &entry.served);
         let (rule, mesh, gateway) = (&references.destination_rule, &references.mesh_route, &references.gateway_route);
         let left = [rule, mesh, gateway].into_iter().flatten().any(|object| !is_foreign(object));
         if !resource.exists && published.is_none() && !left {
@@ -144,12 +144,11 @@ impl Leader {
             .filter_map(|((namespace, name), memory)| Some((format!("{namespace}/{name}"), memory.entry.clone()?)))
             .collect();
         let same = entries.len() == self.published.len()
-            && entries.iter().all(|(id, entry)| self.published.get(id) == Some(&entry.served));
+            && entries.iter().all(|(id, entry)| self.published.get(id).is_some_and(|known| known.same_for_proxies(entry)));
         if same && !self.documents_due {
             return Trouble::default();
         }
-        let published: BTreeSet<String> = self.published.keys().cloned().collect();
-        let documents = match publish::documents(&entries, &published, &self.settings.document) {
+        let documents = match publish::documents(&entries, &self.published, &self.settings.document) {
             Ok(documents) => documents,
             Err(cause) => {
                 tracing::error!(cause, "the document of all releases does not compile; the last one stays");
@@ -183,11 +182,11 @@ impl Leader {
                     }
                 }
             }
-            if *scope == publish::Scope::Mesh {
-                self.took(document.splits.iter().map(|split| (split.release.clone(), split.clone())).collect());
-            }
         }
-        self.remove_scopes(&documents).await;
+        if trouble.all.is_none() {
+            self.took(documents.entries.clone());
+            self.remove_scopes(&documents).await;
+        }
         self.documents_due = false;
         match &trouble.all {
             Some(_) => {
@@ -199,20 +198,20 @@ impl Leader {
         trouble
     }
 
-    /// The document of the mesh is written. Releases that send requests elsewhere now get another pass, which starts the time
+    /// The documents are written. Releases that send requests elsewhere now get another pass, which starts the time
     /// after which routes may go.
-    fn took(&mut self, splits: BTreeMap<String, serin_config::ReleaseSplit>) {
-        let all: BTreeSet<&String> = splits.keys().chain(self.published.keys()).collect();
-        let leads = |splits: &BTreeMap<String, serin_config::ReleaseSplit>, id: &String| splits.get(id).map(versions_of);
+    fn took(&mut self, entries: BTreeMap<String, Entry>) {
+        let all: BTreeSet<&String> = entries.keys().chain(self.published.keys()).collect();
+        let leads = |entries: &BTreeMap<String, Entry>, id: &String| entries.get(id).map(|entry| versions_of(&entry.served));
         let moved: Vec<Name> = all
             .into_iter()
-            .filter(|id| leads(&splits, id) != leads(&self.published, id))
+            .filter(|id| leads(&entries, id) != leads(&self.published, id))
             .filter_map(|id| id.split_once('/').map(|(namespace, name)| (namespace.to_owned(), name.to_owned())))
             .collect();
         for name in moved {
             self.again(name);
         }
-        self.published = splits;
+        self.published = entries;
     }
 
     /// WasmPlugins of waypoints that no release uses any more.
@@ -274,7 +273,7 @@ impl Leader {
                 // What was not kept must not be told as if it were.
                 outcome.allocation = current.status.allocation.clone();
             }
-            let served = self.published.get(&id);
+            let served = self.published.get(&id).map(|entry| &entry.served);
             let mut read = turn.resource;
             read.status = current.status.clone();
             let status =

@@ -53,45 +53,79 @@ pub struct Module {
 pub struct Documents {
     /// By scope, each compiled once.
     pub scopes: BTreeMap<Scope, SplitDocument>,
-    /// Releases that are left out.
+    /// What they hold of each release.
+    pub entries: BTreeMap<String, Entry>,
+    /// Releases of which the documents hold an earlier state, or nothing.
     pub left_out: BTreeSet<String>,
 }
 
-/// Makes the documents. Where they grow too large the releases that were not in the last document stay out.
+impl Entry {
+    /// Whether proxies would see no difference.
+    #[must_use]
+    pub fn same_for_proxies(&self, other: &Self) -> bool {
+        self.served == other.served && self.waypoint == other.waypoint && self.automata == other.automata
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        let waypoint = self.waypoint.as_ref().map(|(namespace, name)| Scope::Waypoint(namespace.clone(), name.clone()));
+        std::iter::once(Scope::Mesh).chain(waypoint)
+    }
+}
+
+/// Makes the documents. What is published has its place; where a document would grow too large the change that does not fit
+/// stays out, and so nobody loses what is there.
 ///
 /// # Errors
 /// What the gate says; each entry went through it alone before, so that this is a fault of Serin's.
 pub fn documents(
-    entries: &BTreeMap<String, Entry>,
-    published: &BTreeSet<String>,
+    wanted: &BTreeMap<String, Entry>,
+    published: &BTreeMap<String, Entry>,
     settings: &SplitDocument,
 ) -> Result<Documents, String> {
-    let mut documents = Documents::default();
+    let mut entries: BTreeMap<&String, &Entry> = published.iter().filter(|(id, _)| wanted.contains_key(*id)).collect();
     let mut sizes: BTreeMap<Scope, usize> = BTreeMap::new();
-    documents.scopes.insert(Scope::Mesh, settings.clone());
-    let mut order: Vec<(&String, &Entry)> = entries.iter().collect();
-    order.sort_by_key(|(id, _)| !published.contains(*id));
-    for (id, entry) in order {
-        let waypoint = entry.waypoint.as_ref().map(|(namespace, name)| Scope::Waypoint(namespace.clone(), name.clone()));
-        let size = size_of(entry);
-        for scope in std::iter::once(Scope::Mesh).chain(waypoint) {
-            let sum = sizes.entry(scope.clone()).or_insert(0);
-            if *sum + size > DOCUMENT_LIMIT {
-                documents.left_out.insert(id.clone());
-                continue;
-            }
-            *sum += size;
-            let document = documents.scopes.entry(scope).or_insert_with(|| settings.clone());
+    for entry in entries.values() {
+        for scope in entry.scopes() {
+            *sizes.entry(scope).or_default() += size_of(entry);
+        }
+    }
+    let mut left_out = BTreeSet::new();
+    let (known, new): (Vec<_>, Vec<_>) = wanted.iter().partition(|(id, _)| published.contains_key(*id));
+    for (id, entry) in known.into_iter().chain(new) {
+        let before = entries.get(id).copied();
+        if before.is_some_and(|before| before.same_for_proxies(entry)) {
+            entries.insert(id, entry);
+            continue;
+        }
+        let mut after = sizes.clone();
+        for scope in before.into_iter().flat_map(Entry::scopes) {
+            let sum = after.entry(scope).or_default();
+            *sum = sum.saturating_sub(before.map_or(0, size_of));
+        }
+        for scope in entry.scopes() {
+            *after.entry(scope).or_default() += size_of(entry);
+        }
+        if entry.scopes().all(|scope| after.get(&scope).is_none_or(|sum| *sum <= DOCUMENT_LIMIT)) {
+            sizes = after;
+            entries.insert(id, entry);
+        } else {
+            left_out.insert(id.clone());
+        }
+    }
+    let mut scopes = BTreeMap::from([(Scope::Mesh, settings.clone())]);
+    // By name, whatever order they came in: the same releases give the same text.
+    for entry in entries.values() {
+        for scope in entry.scopes() {
+            let document = scopes.entry(scope).or_insert_with(|| settings.clone());
             document.splits.push(entry.served.clone());
             document.automata.extend(entry.automata.iter().map(|(pattern, automaton)| (pattern.clone(), automaton.clone())));
         }
     }
-    for document in documents.scopes.values_mut() {
-        // By name, whatever order they came in: the same releases give the same text.
-        document.splits.sort_by(|a, b| a.release.cmp(&b.release));
+    for document in scopes.values() {
         Split::compile(document).map_err(|error| error.to_string())?;
     }
-    Ok(documents)
+    let entries = entries.into_iter().map(|(id, entry)| (id.clone(), entry.clone())).collect();
+    Ok(Documents { scopes, entries, left_out })
 }
 
 fn size_of(entry: &Entry) -> usize {

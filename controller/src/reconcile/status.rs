@@ -33,7 +33,7 @@ pub fn status(
     let order = [ACCEPTED, READY, PROGRAMMED, TAKEN_OVER];
     conditions.sort_by_key(|condition| order.iter().position(|kind| condition.kind == *kind));
     let versions = match served {
-        Some(served) => shares(served, references),
+        Some(served) => shares(served, resource, references),
         None => Vec::new(),
     };
     let stable = served.map(|served| served.stable.as_str());
@@ -75,9 +75,10 @@ fn phase(resource: &Resource, refused: bool, conditions: &[StatusCondition]) -> 
 }
 
 /// The share of each version of the requests that no rule takes, stable first.
-fn shares(served: &ReleaseSplit, references: &References) -> Vec<VersionStatus> {
+fn shares(served: &ReleaseSplit, resource: &Resource, references: &References) -> Vec<VersionStatus> {
     let mut order = vec![served.stable.clone()];
-    for version in served.buckets.iter().map(|(version, _)| version).chain(super::plan::versions_of(served).iter()) {
+    let canaries = resource.parsed.iter().flat_map(|release| release.spec.canaries.iter().map(|canary| &canary.version));
+    for version in canaries.chain(super::plan::versions_of(served).iter()) {
         if !order.contains(version) {
             order.push(version.clone());
         }

@@ -63,6 +63,10 @@ fn asked() -> Result<(BTreeSet<(String, String, String)>, Vec<String>), Box<dyn 
         if entry["responseStatus"]["code"] == 403 {
             refused.push(format!("{} {resource}", entry["verb"]));
         }
+        // An apply that makes an object is logged as the patch that it came as, and needs the right to create.
+        if entry["verb"] == "patch" && entry["responseStatus"]["code"] == 201 {
+            asked.insert((text("apiGroup"), resource.clone(), "create".to_owned()));
+        }
         asked.insert((text("apiGroup"), resource, entry["verb"].as_str().unwrap_or_default().to_owned()));
     }
     Ok((asked, refused))
