@@ -10,10 +10,10 @@ INSTALL := scripts/envoy.sh
 endif
 export ENVOY_BIN
 
-.PHONY: help toolchain envoy build demo test check fuzz golden clean
+.PHONY: help toolchain envoy build demo test check chart image mesh stack bench-cluster fuzz golden clean
 
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
 
 toolchain: ## install the pinned Rust, if it is missing
 	@scripts/toolchain.sh
@@ -24,11 +24,32 @@ envoy: toolchain ## install the pinned Envoy, if it is missing
 build: toolchain ## build target/debug/serin, with the filter inside
 	cargo build --locked
 
-demo: envoy build ## tell the story in the terminal; KEEP=1 leaves it running
-	@python3 demo/story.py $(if $(KEEP),--keep)
+demo: envoy ## tell the story in the terminal; KEEP=1 leaves it running
+	cargo build --locked --no-default-features --target-dir target/demo
+	@SERIN=target/demo/debug/serin python3 demo/story.py $(if $(KEEP),--keep)
 
-test: envoy build ## run all tests, on the real filter and a real Envoy
+stack: ## build the programs of a real mesh, if they are missing; needs Go
+	@command -v go >/dev/null || echo 'stack: Go is missing; without it the tests of the cluster are skipped'
+	@! command -v go >/dev/null || tests/stack/build.sh >/dev/null
+
+test: envoy build stack ## run all tests: the real filter, a real Envoy, with Go a real mesh
 	cargo test --workspace --locked
+	@tests/helm/check.sh || { test $$? -eq 3 && test -z "$$SERIN_REQUIRE_MESH" && echo 'tests of the chart: SKIPPED, the reason is above'; }
+
+mesh: envoy build ## a whole mesh to play with, and a shell in it; needs Go
+	@tests/stack/run.sh tests/stack/mesh.sh
+
+bench-cluster: envoy ## what 1 000 releases cost; needs Go
+	cargo build --locked --release
+	cargo build --locked -p serin-tests --bin bench_cluster
+	@SERIN=$(CURDIR)/target/release/serin tests/stack/run.sh target/debug/bench_cluster
+
+chart: ## check deploy/ and its Helm chart, without a cluster; needs Go
+	@tests/helm/check.sh
+
+image: ## build the images of the controller and of the filter; needs Docker
+	docker build -f deploy/Dockerfile -t serin:0.1.0 .
+	docker build --provenance=false --platform linux/amd64 -f deploy/Dockerfile.filter -t serin-filter:0.1.0 .
 
 check: toolchain ## format, lints and documentation
 	cargo fmt --all --check

@@ -143,7 +143,14 @@ impl Connection {
 
     fn fill(&mut self) -> io::Result<()> {
         let mut chunk = [0; 8192];
-        match self.stream.read(&mut chunk)? {
+        let read = loop {
+            match self.stream.read(&mut chunk) {
+                // A read with a time limit is not begun anew by the system.
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                other => break other?,
+            }
+        };
+        match read {
             0 => Err(io::Error::new(ErrorKind::UnexpectedEof, format!("{} closed the connection", self.address))),
             read => {
                 self.buffer.extend(chunk.get(..read).unwrap_or_default());

@@ -24,6 +24,18 @@ const GATEWAY: &str = "127.0.0.1:18080";
 /// Where the controller serves.
 pub const CONTROLLER: &str = "127.0.0.1:18085";
 
+/// Short waits: a mesh on one machine is quick.
+const QUICK: &[&str] = &[
+    "--lease-seconds",
+    "3",
+    "--settle-ms",
+    "300",
+    "--drain-ms",
+    "600",
+    "--log-level",
+    "info,serin_controller=debug,kube_runtime=error,kube_client=error",
+];
+
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 /// Waits until something holds.
@@ -393,25 +405,8 @@ impl Controller {
         let log = variable("RUN")?.join(format!("log/{name}"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let process = Command::new(crate::command()?)
-            .args([
-                "controller",
-                "--identity",
-                name,
-                "--listen",
-                listen,
-                "--serve-url",
-                &format!("http://{listen}"),
-                "--lease-seconds",
-                "3",
-            ])
-            .args([
-                "--settle-ms",
-                "300",
-                "--drain-ms",
-                "600",
-                "--log-level",
-                "info,serin_controller=debug,kube_runtime=error,kube_client=error",
-            ])
+            .args(["controller", "--identity", name, "--listen", listen, "--serve-url", &format!("http://{listen}")])
+            .args(if more.contains(&"--settle-ms") { &[][..] } else { QUICK })
             .args(more)
             .env("KUBECONFIG", kubeconfig)
             .env_remove("POD_NAMESPACE")

@@ -47,6 +47,12 @@ impl Plain {
         Ok(Self { process, address })
     }
 
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// A way through it that counts writes, those of the lease left out, and kills a process at one of them.
     ///
     /// # Errors

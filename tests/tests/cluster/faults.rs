@@ -47,21 +47,20 @@ fn killed_between_any_two_writes() -> Outcome {
     for (name, change) in [("create", create), ("exchange", exchange), ("delete", delete)] {
         let mut killed = 0;
         for write in 1..30 {
-            {
-                let _whole = Controller::start("killed-before", CONTROLLER, &[])?;
-                if name == "create" {
-                    if is_there()? {
-                        kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
-                    }
-                } else {
-                    create()?;
-                    patch("crel", space, "reviews", &json!({"spec": {"canaries": canaries(&[("v2", "50%")])}}))?;
-                    await_reason(space, "reviews", "Programmed", "Programmed")?;
-                    await_clean(space, &["v1", "v2"])?;
-                }
+            let whole = Controller::start("killed-before", CONTROLLER, &[])?;
+            if name != "create" {
+                create()?;
+                patch("crel", space, "reviews", &json!({"spec": {"canaries": canaries(&[("v2", "50%")])}}))?;
+                await_reason(space, "reviews", "Programmed", "Programmed")?;
+                await_clean(space, &["v1", "v2"])?;
+            } else if is_there()? {
+                kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
             }
+            // It gives its lease up: the next one need not wait.
+            whole.terminate()?;
             let severed = plain.severed_at(write, &run)?;
-            let mut broken = Controller::spawn("killed", OTHER, &severed.kubeconfig, &[])?;
+            // Under the same address, as replicas behind a Service are: proxies would not find the filter at another one.
+            let mut broken = Controller::spawn("killed", CONTROLLER, &severed.kubeconfig, &[])?;
             severed.victim(broken.id());
             change()?;
             let settled = |space: &str| match name {
@@ -82,7 +81,7 @@ fn killed_between_any_two_writes() -> Outcome {
                 killed += 1;
             }
             drop(broken);
-            let _whole = Controller::start("killed-after", CONTROLLER, &[])?;
+            let whole = Controller::start("killed-after", CONTROLLER, &[])?;
             match name {
                 "delete" => {
                     eventually("the release is gone", || Ok(if is_there()? { Err("it is there".into()) } else { Ok(()) }))?
@@ -97,6 +96,7 @@ fn killed_between_any_two_writes() -> Outcome {
                     await_clean(space, &["v1", "v3"])?;
                 }
             }
+            whole.terminate()?;
             if done {
                 break;
             }

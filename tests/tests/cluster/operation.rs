@@ -172,10 +172,10 @@ fn a_new_filter() -> Outcome {
         use base64::Engine;
         base64::engine::general_purpose::STANDARD.encode(&earlier)
     };
-    apply(&[
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("serin-filter-{}", &sha[..16]), "namespace": "serin-system",
-        "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}}),
-    ])?;
+    let kept = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("serin-filter-{}", &sha[..16]),
+        "namespace": "serin-system", "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}});
+    // Too large for what `kubectl apply` notes of it.
+    kubectl(&["create", "-f", "-"], &kept.to_string())?;
     let url = format!("http://{CONTROLLER}/filter/{sha}.wasm");
     let before = Controller::start("upgrade-before", CONTROLLER, &[])?;
     apply(&[release(space, half())])?;

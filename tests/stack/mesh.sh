@@ -1,0 +1,47 @@
+#!/usr/bin/env bash
+# A mesh to play with, from inside of it: Bookinfo, the controller, and a shell. `make mesh` runs it; all of it ends with the shell.
+# Usage: mesh.sh [COMMAND ARGUMENT...]      SERIN names the command
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+root=$(cd "$here/../.." && pwd)
+: "${SERIN:=$root/target/debug/serin}" "${KUBECTL:?run it by make mesh}" "${RUN:?}"
+bold='' plain=''
+if [ -t 1 ]; then bold=$(printf '\033[1m') plain=$(printf '\033[0m'); fi
+say() { printf 'mesh: %s\n' "$*" >&2; }
+tools=$RUN/bin
+mkdir -p "$tools"
+ln -s "$KUBECTL" "$tools/kubectl"
+ln -s "$SERIN" "$tools/serin"
+# kubectl finds it as its plugin: kubectl serin list
+ln -s "$SERIN" "$tools/kubectl-serin"
+export PATH=$tools:$PATH
+
+say 'Bookinfo'
+kubectl apply --server-side -f "$here/bookinfo.yaml" >/dev/null
+say 'Serin: definition and controller'
+serin crd | kubectl apply --server-side -f - >/dev/null
+kubectl wait --for=condition=established crd/canaryreleases.serin.dev --timeout=60s >/dev/null
+kubectl create namespace serin-system >/dev/null
+serin controller --listen 127.0.0.1:18085 --serve-url http://127.0.0.1:18085 --log-level info,kube_client=error >"$RUN/log/serin" 2>&1 &
+for deployment in productpage-v1 details-v1 ratings-v1 reviews-v1; do
+  kubectl rollout status -n bookinfo "deployment/$deployment" --timeout=60s >/dev/null
+done
+if [ $# -gt 0 ]; then
+  "$@"
+  exit
+fi
+cat <<TEXT
+
+${bold}A mesh of your own.${plain} It ends with this shell. Logs are in $RUN/log.
+
+  ${bold}kubectl get pods -A${plain}                                        what runs
+  ${bold}curl -b user=ann -H 'Host: reviews.bookinfo' localhost:9080${plain}  a request, through a sidecar: version and pod
+
+  ${bold}serin create reviews -n bookinfo --service reviews --stable v1 --canary v2 \\
+     --image reviews=examples-bookinfo-reviews-v2:1.16.2 --weight 30% --sticky-cookie user${plain}
+  ${bold}for n in \$(seq 100); do curl -s -b user=\$n -H 'Host: reviews.bookinfo' localhost:9080; done | cut -d' ' -f1 | sort | uniq -c${plain}
+  ${bold}kubectl get crel -A${plain}          ${bold}serin show reviews -n bookinfo${plain}
+  ${bold}serin takeover reviews -n bookinfo${plain}      ${bold}serin rollback reviews -n bookinfo${plain}
+
+TEXT
+PS1='mesh$ ' bash --norc -i || true
