@@ -53,7 +53,7 @@ pub struct Controller {
     /// Where health, metrics and the filter are served.
     #[arg(long, env = "SERIN_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// The base url under which proxies reach that address [default: http://serin.NAMESPACE.svc.cluster.local:8080].
+    /// The base url under which proxies reach that address [default: `http://serin.NAMESPACE.svc.cluster.local:8080`].
     #[arg(long, env = "SERIN_SERVE_URL")]
     serve_url: Option<String>,
     /// Where proxies get the filter instead: an oci://, file:// or http(s):// url.

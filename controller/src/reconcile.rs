@@ -168,26 +168,28 @@ fn route(
 ) -> Outcome {
     let release = accepted.release;
     let spec = &release.spec;
-    let stable = spec.stable.version.as_str();
+    // Of the split, not of the spec: a pause holds stable too, and the versions that the spec no longer has.
+    let stable = wanted.stable.as_str();
     let mode = accepted.routing.mode;
     let header = settings.document.routing_header.as_str();
     let gateways = mode == RoutingMode::Managed && !accepted.routing.gateways.is_empty();
-    let versions: BTreeSet<String> =
-        std::iter::once(&spec.stable.version).chain(spec.canaries.iter().map(|canary| &canary.version)).cloned().collect();
-    let wish = Wish { versions: versions.clone(), stable, routed: mode != RoutingMode::External, gateways };
+    let mut versions = plan::versions_of(&wanted);
+    versions
+        .extend(std::iter::once(&spec.stable.version).chain(spec.canaries.iter().map(|canary| &canary.version)).cloned());
+    let wish = Wish { versions: versions.clone(), routed: mode != RoutingMode::External, gateways };
     let plan = plan::plan(&wish, references, published, &mut memory.ledger, settings.pace, now);
 
     let mut objects = vec![build::destination_rule(resource, &release.host(), references, &plan.subsets)];
     if wish.routed && plan.routes.contains(stable) {
-        objects.push(build::virtual_service(accepted, resource, references, header, &plan.routes, false));
+        objects.push(build::virtual_service(accepted, resource, references, header, stable, &plan.routes, false));
         if gateways {
-            objects.push(build::virtual_service(accepted, resource, references, header, &plan.routes, true));
+            objects.push(build::virtual_service(accepted, resource, references, header, stable, &plan.routes, true));
         }
     }
     if let Some(deployment) = &accepted.stable_deployment {
         for canary in &spec.canaries {
             if let Some(workload) = &canary.workload {
-                objects.push(build::deployment(resource, deployment, stable, &canary.version, workload));
+                objects.push(build::deployment(resource, deployment, &spec.stable.version, &canary.version, workload));
             }
         }
     }
@@ -203,13 +205,15 @@ fn route(
     let gone =
         |version: &str| !versions.contains(version) && (plan.unserved.contains(version) || !plan.subsets.contains(version));
     removals.extend(clones.iter().filter(|(_, version)| gone(version)).map(|(name, _)| (Kind::Deployment, name.clone())));
-    let disowned = clones.iter().filter(|(_, version)| version == stable).map(|(name, _)| name.clone()).collect();
+    let disowned =
+        clones.iter().filter(|(_, version)| *version == spec.stable.version).map(|(name, _)| name.clone()).collect();
 
     let has_endpoints = |version: &String| references.ready.get(version).is_some_and(|ready| *ready > 0);
     let usable: BTreeSet<String> = plan.routable.iter().filter(|version| has_endpoints(version)).cloned().collect();
     let served = plan::servable(&wanted, &usable);
     let conditions = told(accepted, resource, references, &plan, &usable, &wanted, header);
-    let change = match published.is_some() || plan.routable.contains(stable) {
+    // Until a new stable version can be reached everything stays as it is.
+    let change = match plan.routable.contains(stable) {
         true => Change::Set(Box::new(Entry {
             allocation: allocation.clone(),
             wanted,
@@ -333,7 +337,7 @@ fn delete(
     pace: Pace,
     now: Instant,
 ) -> Outcome {
-    let wish = Wish { versions: BTreeSet::new(), stable: "", routed: true, gateways: references.gateway_route.is_some() };
+    let wish = Wish { versions: BTreeSet::new(), routed: true, gateways: references.gateway_route.is_some() };
     let plan = plan::plan(&wish, references, published, &mut memory.ledger, pace, now);
     let (rule_name, mesh_name, gateway_name) = resource.object_names();
     let stable = resource.parsed.as_ref().map(|release| release.spec.stable.version.clone()).ok();

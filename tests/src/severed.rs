@@ -110,7 +110,7 @@ fn forward(client: TcpStream, upstream: SocketAddr, state: &Arc<State>) {
     std::thread::spawn(move || {
         let mut buffer = [0; 65536];
         while let Ok(length @ 1..) = from_client.read(&mut buffer) {
-            let chunk = &buffer[..length];
+            let chunk = buffer.get(..length).unwrap_or_default();
             if is_write(chunk) && watched.seen.fetch_add(1, Ordering::SeqCst) + 1 == watched.at {
                 there.store(1, Ordering::SeqCst);
             }
@@ -129,7 +129,7 @@ fn forward(client: TcpStream, upstream: SocketAddr, state: &Arc<State>) {
             let _ = Command::new("kill").args(["-KILL", &victim]).status();
             break;
         }
-        if to_client.write_all(&buffer[..length]).is_err() {
+        if to_client.write_all(buffer.get(..length).unwrap_or_default()).is_err() {
             break;
         }
     }

@@ -10,6 +10,8 @@ launch() {
   shift
   "$@" >>"$RUN/log/$name" 2>&1 </dev/null &
   echo $! >"$RUN/pid/$name"
+  # Its end is nobody's news.
+  disown
 }
 
 # Waits until a command succeeds; says what a process logged where it does not.

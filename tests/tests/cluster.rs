@@ -1,4 +1,5 @@
 //! The controller on a real API server, a real istiod and real Envoys, which `tests/stack/` starts in a network namespace.
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics has failed")]
 
 #[path = "cluster/definition.rs"]
 mod definition;
@@ -23,6 +24,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// What a test of the mesh answers.
 pub(crate) type Outcome = Result<(), Box<dyn Error>>;
+
+/// Tests with their names.
+pub(crate) type Tests = &'static [(&'static str, fn() -> Outcome)];
 
 /// What `tests/stack/run.sh` exits with where the machine has not what it needs.
 const MISSING: i32 = 3;

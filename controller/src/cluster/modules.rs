@@ -59,10 +59,10 @@ impl Modules {
         if let Some(known) = self.others.lock().ok().and_then(|others| others.get(sha256).cloned()) {
             return Some(known);
         }
-        let found = self.api.get_opt(&name(sha256)).await.ok()??;
+        let found = self.api.get_opt(&config_map(sha256)).await.ok()??;
         let ByteString(bytes) = found.binary_data?.remove(KEY)?;
         if digest(&bytes) != sha256 {
-            tracing::error!(config_map = name(sha256), "holds another module than its name says; delete it");
+            tracing::error!(config_map = config_map(sha256), "holds another module than its name says; delete it");
             return None;
         }
         let bytes = Bytes::from(bytes);
@@ -77,7 +77,7 @@ impl Modules {
     /// # Errors
     /// The API server's.
     pub async fn keep(&self) -> Result<(), kube::Error> {
-        let own = name(&self.own);
+        let own = config_map(&self.own);
         if self.api.get_metadata_opt(&own).await?.is_none() {
             let labels = [(MANAGED_BY, MANAGER), (LABEL, "true")].map(|(key, value)| (key.to_owned(), value.to_owned()));
             let map = ConfigMap {
@@ -97,6 +97,8 @@ impl Modules {
     }
 }
 
-fn name(sha256: &str) -> String {
+/// The name of the ConfigMap that holds a module.
+#[must_use]
+pub fn config_map(sha256: &str) -> String {
     format!("serin-filter-{}", sha256.get(..16).unwrap_or(sha256))
 }

@@ -138,6 +138,7 @@ pub fn virtual_service(
     resource: &Resource,
     references: &References,
     header: &str,
+    stable: &str,
     versions: &BTreeSet<String>,
     gateway: bool,
 ) -> Wanted {
@@ -159,10 +160,9 @@ pub fn virtual_service(
         }
         http
     };
-    let canaries = versions.iter().filter(|version| **version != spec.stable.version);
+    let canaries = versions.iter().filter(|version| version.as_str() != stable);
     let named = |version: &str| format!("{}.{}.{version}", resource.namespace, resource.name);
     let by_header = |version: &str| json!({"headers": {header: {"exact": version}}});
-    let stable = spec.stable.version.as_str();
     let mut http: Vec<Value> = Vec::new();
     if gateway || routing.mode == RoutingMode::Delegate || spec.ports.is_empty() {
         let port = match gateway || routing.mode == RoutingMode::Delegate {

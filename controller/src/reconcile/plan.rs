@@ -61,11 +61,9 @@ impl Since {
 
 /// What a release wants of the mesh.
 #[derive(Clone, Debug)]
-pub struct Wish<'a> {
+pub struct Wish {
     /// The versions; none when it is being deleted.
     pub versions: BTreeSet<String>,
-    /// The stable one.
-    pub stable: &'a str,
     /// Whether Serin writes the route.
     pub routed: bool,
     /// Whether there is a route for gateways too.
@@ -89,7 +87,7 @@ pub struct Plan {
 
 /// Decides what may be done now. `served` is the entry of the last document.
 pub fn plan(
-    wish: &Wish<'_>,
+    wish: &Wish,
     references: &References,
     served: Option<&ReleaseSplit>,
     ledger: &mut Ledger,

@@ -1,6 +1,7 @@
 //! What a large mesh costs: 1 000 releases in 100 namespaces. `make bench-cluster` runs it.
 //!
 //! All endpoints but those of one Service are WorkloadEntries, so that the bench measures Serin and not the scheduler.
+#![expect(clippy::indexing_slicing, reason = "a field that a JSON value does not have is null")]
 
 use std::error::Error;
 use std::io::IsTerminal;

@@ -3,9 +3,9 @@
 use serde_json::{Value, json};
 use serin_tests::mesh::{kubectl, release};
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("definition::good_specs_are_taken", good_specs_are_taken),
     ("definition::bad_specs_are_refused_with_the_reason", bad_specs_are_refused),
     ("definition::deploy_is_taken_by_the_api_server", deploy_is_taken),

@@ -10,9 +10,9 @@ use serin_tests::mesh::{
 };
 use serin_tests::severed::Plain;
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("faults::killed_between_any_two_writes", killed_between_any_two_writes),
     ("faults::a_stalled_leader_writes_nothing_when_it_wakes_up", a_stalled_leader),
     ("faults::the_api_server_is_away_for_30_seconds", the_api_server_is_away),

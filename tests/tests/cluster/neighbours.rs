@@ -5,9 +5,9 @@ use serin_tests::mesh::{
     CONTROLLER, Client, Controller, agree, apply, await_reason, condition, get, kubectl, patch, release, reviews,
 };
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("neighbours::a_foreign_virtual_service_is_unharmed_and_named", a_foreign_virtual_service),
     ("neighbours::a_foreign_destination_rule_keeps_its_policy", a_foreign_destination_rule),
     ("neighbours::a_rule_that_would_hide_the_subsets_is_named", a_hiding_destination_rule),

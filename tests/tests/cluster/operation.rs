@@ -4,15 +4,16 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use serin_controller::cluster::modules::config_map;
 use serin_controller::cluster::rbac;
 use serin_controller::reconcile::build::digest;
 use serin_tests::mesh::{
     CONTROLLER, Client, Controller, agree, apply, await_reason, eventually, get, kubectl, patch, release, reviews,
 };
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("operation::it_needs_exactly_the_rights_that_it_has", it_needs_exactly_its_rights),
     ("operation::every_replica_serves_every_filter", every_replica_serves_every_filter),
     ("operation::a_new_version_of_the_filter_takes_over_without_a_gap", a_new_filter),
@@ -28,8 +29,11 @@ fn half() -> Value {
     json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": {"by": [{"cookie": "user"}]}})
 }
 
-/// All (group, resource, verb) that the rules grant.
-fn granted() -> BTreeSet<(String, String, String)> {
+/// Group, resource and verb.
+type Rights = BTreeSet<(String, String, String)>;
+
+/// All that the rules grant.
+fn granted() -> Rights {
     let mut all = BTreeSet::new();
     for rule in rbac::cluster_rules().into_iter().chain(rbac::namespace_rules()) {
         let texts = |field: &str| {
@@ -46,7 +50,7 @@ fn granted() -> BTreeSet<(String, String, String)> {
 }
 
 /// All that the controller asked for since the mesh began, and what it was refused.
-fn asked() -> Result<(BTreeSet<(String, String, String)>, Vec<String>), Box<dyn std::error::Error>> {
+fn asked() -> Result<(Rights, Vec<String>), Box<dyn std::error::Error>> {
     let log = PathBuf::from(std::env::var_os("RUN").ok_or("RUN is not set")?).join("log/audit");
     let (mut asked, mut refused) = (BTreeSet::new(), Vec::new());
     for line in std::fs::read_to_string(log)?.lines() {
@@ -84,14 +88,7 @@ fn it_needs_exactly_its_rights() -> Outcome {
     apply(&(0..6).map(old).collect::<Vec<_>>())?;
     kubectl(&["delete", "lease", "-n", "serin-system", "serin", "--ignore-not-found"], "")?;
     kubectl(
-        &[
-            "delete",
-            "configmap",
-            "-n",
-            "serin-system",
-            &format!("serin-filter-{}", &digest(serin_controller::FILTER)[..16]),
-            "--ignore-not-found",
-        ],
+        &["delete", "configmap", "-n", "serin-system", &config_map(&digest(serin_controller::FILTER)), "--ignore-not-found"],
         "",
     )?;
     let controller = Controller::start("rights", CONTROLLER, &[])?;
@@ -143,10 +140,10 @@ fn every_replica_serves_every_filter() -> Outcome {
         base64::engine::general_purpose::STANDARD.encode(&other)
     };
     apply(&[
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("serin-filter-{}", &sha[..16]), "namespace": "serin-system",
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map(&sha), "namespace": "serin-system",
         "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}}),
     ])?;
-    let kept = get("configmap", "serin-system", &format!("serin-filter-{}", &own[..16]))?;
+    let kept = get("configmap", "serin-system", &config_map(&own))?;
     assert_eq!(kept["immutable"], true);
     for replica in [&leader, &standby] {
         assert_eq!(replica.http(&format!("/filter/{own}.wasm"))?, (200, serin_controller::FILTER.to_vec()));
@@ -157,7 +154,7 @@ fn every_replica_serves_every_filter() -> Outcome {
         assert_eq!(replica.http("/readyz")?.0, 200);
     }
     assert_eq!(standby.metric("serin_leader", "")?, 0.0);
-    kubectl(&["delete", "configmap", "-n", "serin-system", &format!("serin-filter-{}", &sha[..16])], "")?;
+    kubectl(&["delete", "configmap", "-n", "serin-system", &config_map(&sha)], "")?;
     Ok(())
 }
 
@@ -172,7 +169,7 @@ fn a_new_filter() -> Outcome {
         use base64::Engine;
         base64::engine::general_purpose::STANDARD.encode(&earlier)
     };
-    let kept = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("serin-filter-{}", &sha[..16]),
+    let kept = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map(&sha),
         "namespace": "serin-system", "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}});
     // Too large for what `kubectl apply` notes of it.
     kubectl(&["create", "-f", "-"], &kept.to_string())?;

@@ -6,9 +6,9 @@ use serin_tests::mesh::{
     reviews, users,
 };
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("routing::a_gateway_and_the_mesh_agree_on_everybody", a_gateway_and_the_mesh_agree),
     ("routing::an_owners_route_delegates", an_owners_route_delegates),
     ("routing::an_owners_route_matches_on_the_header", an_owners_route_matches),

@@ -6,9 +6,9 @@ use serin_tests::mesh::{
     release, reviews,
 };
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("story::create_grow_take_over_roll_back_delete", create_grow_take_over_roll_back_delete),
     ("story::a_weight_moves_only_the_difference_also_across_a_restart", a_weight_moves_only_the_difference),
     ("story::a_second_pass_writes_nothing_and_a_change_at_most_three_times", few_writes),

@@ -6,9 +6,9 @@ use serin_tests::mesh::{
     reviews, users,
 };
 
-use crate::Outcome;
+use crate::{Outcome, Tests};
 
-pub(crate) const TESTS: &[(&str, fn() -> Outcome)] = &[
+pub(crate) const TESTS: Tests = &[
     ("workloads::a_canary_is_made_from_an_image_and_goes_with_the_release", a_canary_is_made_from_an_image),
     ("workloads::a_canary_without_endpoints_gets_nothing_and_its_users_come_back", a_canary_without_endpoints_gets_nothing),
     ("workloads::stable_without_endpoints_promotes_nobody", stable_without_endpoints_promotes_nobody),
