@@ -10,6 +10,7 @@ pub mod modules;
 pub mod rbac;
 mod round;
 mod serve;
+mod turn;
 mod watch;
 pub mod world;
 

@@ -106,7 +106,7 @@ pub fn pass(
         return delete(resource, references, memory, published, settings.pace, now);
     }
     match check::check(resource, references, &settings.document.routing_header) {
-        Ok(accepted) => match entry(&accepted, resource, references, memory) {
+        Ok(accepted) => match entry(&accepted, resource, memory) {
             Ok((allocation, wanted, automata)) => {
                 route(&accepted, resource, references, memory, published, settings, now, (allocation, wanted, automata))
             }
@@ -116,25 +116,32 @@ pub fn pass(
     }
 }
 
+impl Outcome {
+    /// All stays as it is.
+    fn nothing(resource: &Resource) -> Self {
+        Self {
+            objects: Vec::new(),
+            removals: Vec::new(),
+            disowned: Vec::new(),
+            change: Change::Keep,
+            finalizer: None,
+            allocation: resource.status.allocation.clone(),
+            refusal: None,
+            conditions: Vec::new(),
+            wake: None,
+        }
+    }
+}
+
 /// The last good state stays: nothing is written but the status.
 fn refused(resource: &Resource, refusal: Refusal) -> Outcome {
-    Outcome {
-        objects: Vec::new(),
-        removals: Vec::new(),
-        disowned: Vec::new(),
-        change: Change::Keep,
-        finalizer: None,
-        allocation: resource.status.allocation.clone(),
-        refusal: Some(refusal),
-        conditions: Vec::new(),
-        wake: None,
-    }
+    Outcome { refusal: Some(refusal), ..Outcome::nothing(resource) }
 }
 
 type Parts = (Allocation, ReleaseSplit, BTreeMap<String, String>);
 
 /// The entry that the spec asks for, through the gate on its own: one release cannot spoil the document of all.
-fn entry(accepted: &Accepted<'_>, resource: &Resource, references: &References, memory: &Memory) -> Result<Parts, Refusal> {
+fn entry(accepted: &Accepted<'_>, resource: &Resource, memory: &Memory) -> Result<Parts, Refusal> {
     let release = accepted.release;
     let mut hosts = resource.claims();
     hosts.dedup();
@@ -151,7 +158,6 @@ fn entry(accepted: &Accepted<'_>, resource: &Resource, references: &References, 
     };
     let mut alone = SplitDocument::new(vec![wanted.clone()]);
     alone.embed_automata().map_err(|error| release::build::in_release(&[(release.clone(), target)], &error))?;
-    let _ = references;
     Ok((allocation, wanted, alone.automata))
 }
 
@@ -341,9 +347,7 @@ fn delete(
     let plan = plan::plan(&wish, references, published, &mut memory.ledger, pace, now);
     let (rule_name, mesh_name, gateway_name) = resource.object_names();
     let stable = resource.parsed.as_ref().map(|release| release.spec.stable.version.clone()).ok();
-    let mut outcome =
-        Outcome { change: Change::Remove, wake: plan.wake, ..refused(resource, Refusal::HostTaken(String::new())) };
-    outcome.refusal = None;
+    let mut outcome = Outcome { change: Change::Remove, wake: plan.wake, ..Outcome::nothing(resource) };
 
     let clones = clones(resource, references);
     let (stays, goes): (Vec<_>, Vec<_>) =

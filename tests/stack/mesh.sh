@@ -12,8 +12,6 @@ tools=$RUN/bin
 mkdir -p "$tools"
 ln -s "$KUBECTL" "$tools/kubectl"
 ln -s "$SERIN" "$tools/serin"
-# kubectl finds it as its plugin: kubectl serin list
-ln -s "$SERIN" "$tools/kubectl-serin"
 export PATH=$tools:$PATH
 
 say 'Bookinfo'
@@ -37,11 +35,12 @@ ${bold}A mesh of your own.${plain} It ends with this shell. Logs are in $RUN/log
   ${bold}kubectl get pods -A${plain}                                        what runs
   ${bold}curl -b user=ann -H 'Host: reviews.bookinfo' localhost:9080${plain}  a request, through a sidecar: version and pod
 
-  ${bold}serin create reviews -n bookinfo --service reviews --stable v1 --canary v2 \\
-     --image reviews=examples-bookinfo-reviews-v2:1.16.2 --weight 30% --sticky-cookie user${plain}
+  ${bold}kubectl apply -f $root/examples/reviews.yaml${plain}
   ${bold}for n in \$(seq 100); do curl -s -b user=\$n -H 'Host: reviews.bookinfo' localhost:9080; done | cut -d' ' -f1 | sort | uniq -c${plain}
-  ${bold}kubectl get crel -A${plain}          ${bold}serin show reviews -n bookinfo${plain}
-  ${bold}serin takeover reviews -n bookinfo${plain}      ${bold}serin rollback reviews -n bookinfo${plain}
+  ${bold}kubectl patch crel reviews -n bookinfo --type merge -p '{"spec": {"takeover": "v2"}}'${plain}
+  ${bold}kubectl get crel -A -o wide${plain}
+  ${bold}kubectl describe crel reviews -n bookinfo${plain}
+  ${bold}kubectl get crel reviews -n bookinfo -o yaml | serin explain -f - --header 'cookie: user=7'${plain}
 
 TEXT
 PS1='mesh$ ' bash --norc -i || true

@@ -197,3 +197,81 @@ impl Candidate {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMING: Timing = Timing { duration: Duration::from_secs(15) };
+
+    /// A candidate that never asks anybody.
+    fn candidate(identity: &str) -> Candidate {
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        Candidate::new(Client::try_from(config).unwrap(), "serin-system", "serin", identity, Fence::default(), TIMING)
+    }
+
+    fn lease(holder: &str, revision: &str) -> Lease {
+        let metadata = ObjectMeta { resource_version: Some(revision.to_owned()), ..ObjectMeta::default() };
+        let spec = LeaseSpec {
+            holder_identity: Some(holder.to_owned()),
+            lease_duration_seconds: Some(15),
+            lease_transitions: Some(3),
+            // By somebody whose clock is wrong: nobody compares it.
+            renew_time: Some(MicroTime(Timestamp::UNIX_EPOCH)),
+            acquire_time: Some(MicroTime(Timestamp::UNIX_EPOCH)),
+            ..LeaseSpec::default()
+        };
+        Lease { metadata, spec: Some(spec) }
+    }
+
+    fn holder(lease: Option<Lease>) -> Option<String> {
+        lease?.spec?.holder_identity
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_nobody_holds_is_taken() {
+        let now = Instant::now();
+        assert_eq!(holder(candidate("a").next(None, now)), Some("a".to_owned()));
+        assert_eq!(holder(candidate("a").next(Some(lease("", "1")), now)), Some("a".to_owned()));
+    }
+
+    #[tokio::test]
+    async fn a_lease_is_taken_over_once_it_has_not_changed_for_its_duration() {
+        let (mut a, start) = (candidate("a"), Instant::now());
+        let after = |milliseconds| start + Duration::from_millis(milliseconds);
+        assert_eq!(holder(a.next(Some(lease("b", "1")), start)), None);
+        assert_eq!(holder(a.next(Some(lease("b", "1")), after(14_999))), None);
+        // It was renewed: the time begins anew.
+        assert_eq!(holder(a.next(Some(lease("b", "2")), after(15_000))), None);
+        assert_eq!(holder(a.next(Some(lease("b", "2")), after(29_999))), None);
+        let taken = a.next(Some(lease("b", "2")), after(30_000)).unwrap();
+        let spec = taken.spec.clone().unwrap();
+        assert_eq!((spec.holder_identity.as_deref(), spec.lease_transitions), (Some("a"), Some(4)));
+        assert_ne!(spec.acquire_time, Some(MicroTime(Timestamp::UNIX_EPOCH)));
+        // Whoever was quicker wins.
+        assert_eq!(taken.metadata.resource_version.as_deref(), Some("2"));
+    }
+
+    #[tokio::test]
+    async fn a_holder_renews_without_a_transition() {
+        let spec = candidate("a").next(Some(lease("a", "1")), Instant::now()).unwrap().spec.unwrap();
+        assert_eq!((spec.lease_transitions, spec.acquire_time), (Some(3), Some(MicroTime(Timestamp::UNIX_EPOCH))));
+        assert_ne!(spec.renew_time, Some(MicroTime(Timestamp::UNIX_EPOCH)));
+    }
+
+    #[test]
+    fn a_leader_stops_so_early_that_its_last_write_is_over_when_another_one_starts() {
+        for seconds in [3, 15, 300] {
+            let timing = Timing { duration: Duration::from_secs(seconds) };
+            assert!(timing.renew_within() + timing.request() < timing.duration);
+            assert!(timing.period() + timing.request() < timing.renew_within());
+        }
+        let fence = Fence::default();
+        assert!(!fence.holds());
+        fence.set(Some(Instant::now() + Duration::from_secs(60)));
+        assert!(fence.holds());
+        fence.set(Some(Instant::now()));
+        assert!(!fence.holds());
+    }
+}

@@ -5,45 +5,24 @@ use std::time::Instant;
 
 use futures::StreamExt;
 use jiff::Timestamp;
-use kube::api::DynamicObject;
 use kube::runtime::events::{Event, EventType};
 
 use super::kind::Kind;
 use super::lead::{ALL, Leader, backoff};
+use super::turn::{Turn, Written, write, write_status};
 use super::world::{Name, Object, name_of};
-use crate::api::v1alpha1::{Allocation, Status};
-use crate::reconcile::apply::{WriteError, Writer};
+use crate::api::v1alpha1::Status;
+use crate::reconcile::apply::WriteError;
 use crate::reconcile::conditions::{ACCEPTED, Condition, READY, TAKEN_OVER};
 use crate::reconcile::hosts::is_foreign;
 use crate::reconcile::plan::versions_of;
 use crate::reconcile::publish::{self, Entry};
-use crate::reconcile::references::{References, dereference};
+use crate::reconcile::references::{Shared, dereference};
 use crate::reconcile::resource::Resource;
-use crate::reconcile::{Change, Outcome, pass, status};
+use crate::reconcile::{Change, pass, status};
 
 /// Writes under way at once.
 const CONCURRENT: usize = 16;
-
-/// A release in a round.
-struct Turn {
-    name: Name,
-    resource: Resource,
-    references: References,
-    outcome: Outcome,
-    /// Objects to apply, with what was found in their place.
-    objects: Vec<(crate::reconcile::build::Wanted, Option<Object>)>,
-    removals: Vec<(Kind, Object)>,
-    /// Whether the bucket maps have to be kept before a document uses them.
-    keep_allocation: bool,
-}
-
-/// What the writes of a release came to.
-struct Written {
-    turn: Turn,
-    answers: Vec<(Kind, DynamicObject)>,
-    deleted: Vec<(Kind, Object)>,
-    error: Option<WriteError>,
-}
 
 impl Leader {
     /// One round over the releases that are due.
@@ -93,7 +72,7 @@ impl Leader {
     }
 
     /// Steps 1 to 4 for a release; `None` when nothing is left of it.
-    fn turn(&mut self, name: Name, shared: &crate::reconcile::references::Shared, now: Instant) -> Option<Turn> {
+    fn turn(&mut self, name: Name, shared: &Shared, now: Instant) -> Option<Turn> {
         let id = format!("{}/{}", name.0, name.1);
         let resource = self.resources.get(&name).cloned().unwrap_or_else(|| Resource::gone(&name.0, &name.1));
         let references = dereference(&resource, &self.world, shared);
@@ -368,63 +347,5 @@ impl Trouble {
             );
             Condition::not_programmed("DocumentFull", message)
         })
-    }
-}
-
-/// The writes of a release, in order: nothing is written before the finalizer, and no document uses bucket maps that a restart
-/// would not find.
-async fn write(writer: &Writer, mut turn: Turn) -> Written {
-    let mut answers = Vec::new();
-    let mut deleted = Vec::new();
-    let error = write_all(writer, &mut turn, &mut answers, &mut deleted).await.err();
-    Written { turn, answers, deleted, error }
-}
-
-async fn write_all(
-    writer: &Writer,
-    turn: &mut Turn,
-    answers: &mut Vec<(Kind, DynamicObject)>,
-    deleted: &mut Vec<(Kind, Object)>,
-) -> Result<(), WriteError> {
-    if turn.outcome.finalizer == Some(true) {
-        let object = writer.finalizer(&turn.resource, true).await?;
-        turn.resource.version.clone_from(&object.metadata.resource_version);
-        answers.push((Kind::CanaryRelease, object));
-    }
-    if turn.keep_allocation {
-        let kept: Allocation = turn.outcome.allocation.clone();
-        let status = Status { allocation: kept, ..turn.resource.status.clone() };
-        let object = writer.status(&turn.resource, turn.resource.version.as_deref(), &status).await?;
-        answers.push((Kind::CanaryRelease, object));
-    }
-    for (wanted, found) in &turn.objects {
-        answers.push((wanted.kind, writer.apply(wanted, found.as_ref()).await?));
-    }
-    for (kind, found) in &turn.removals {
-        writer.delete(*kind, found).await?;
-        deleted.push((*kind, found.clone()));
-    }
-    for name in &turn.outcome.disowned {
-        answers.push((Kind::Deployment, writer.disown(&turn.resource.namespace, name).await?));
-    }
-    Ok(())
-}
-
-/// Writes a status that differs, and then takes the finalizer off a release that is done.
-async fn write_status(
-    writer: &Writer,
-    resource: &Resource,
-    version: Option<&str>,
-    status: &Status,
-    finalizer: Option<bool>,
-) -> Result<Option<DynamicObject>, WriteError> {
-    if finalizer == Some(false) {
-        let mut resource = resource.clone();
-        resource.version = version.map(str::to_owned);
-        return writer.finalizer(&resource, false).await.map(Some);
-    }
-    match *status == resource.status {
-        true => Ok(None),
-        false => writer.status(resource, version, status).await.map(Some),
     }
 }

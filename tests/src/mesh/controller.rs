@@ -50,7 +50,12 @@ impl Controller {
         let log = variable("RUN")?.join(format!("log/{name}"));
         let file = std::fs::OpenOptions::new().create(true).append(true).open(&log)?;
         let process = Command::new(crate::command()?)
-            .args(["controller", "--identity", name, "--listen", listen, "--serve-url", &format!("http://{listen}")])
+            .args(["controller", "--identity", name, "--listen", listen])
+            .args(if more.contains(&"--filter-url") {
+                Vec::new()
+            } else {
+                vec!["--serve-url".to_owned(), format!("http://{listen}")]
+            })
             .args(if more.contains(&"--settle-ms") { &[][..] } else { QUICK })
             .args(more)
             .env("KUBECONFIG", kubeconfig)

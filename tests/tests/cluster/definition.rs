@@ -48,6 +48,10 @@ fn good_specs_are_taken() -> Outcome {
     ] {
         dry_run(&spec)?;
     }
+    // The example of the README.
+    let example = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/reviews.yaml");
+    kubectl(&["create", "namespace", "bookinfo"], "")?;
+    kubectl(&["create", "--dry-run=server", "--validate=strict", "-f", example], "")?;
     // Exactly everything, in thousandths.
     let thirds = json!([{"version": "a", "weight": "33.333%"}, {"version": "b", "weight": "33.333%"}, {"version": "c", "weight": "33.334%"}]);
     dry_run(&json!({"canaries": thirds}))?;

@@ -17,6 +17,7 @@ pub(crate) const TESTS: Tests = &[
     ("operation::it_needs_exactly_the_rights_that_it_has", it_needs_exactly_its_rights),
     ("operation::every_replica_serves_every_filter", every_replica_serves_every_filter),
     ("operation::a_new_version_of_the_filter_takes_over_without_a_gap", a_new_filter),
+    ("operation::the_filter_can_come_from_elsewhere", the_filter_from_elsewhere),
     ("operation::metrics_tell_phases_shares_and_writes", metrics),
     ("operation::events_tell_what_an_owner_wants_to_hear", events),
     ("operation::an_invalid_spec_keeps_the_last_good_split_also_across_a_restart", an_invalid_spec),
@@ -192,6 +193,40 @@ fn a_new_filter() -> Outcome {
     agree(space, &mut client)?;
     watcher.finish()?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    Ok(())
+}
+
+fn the_filter_from_elsewhere() -> Outcome {
+    let space = "elsewhere";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let file = PathBuf::from(std::env::var_os("RUN").ok_or("RUN is not set")?).join("filter.wasm");
+    std::fs::write(&file, serin_controller::FILTER)?;
+    let url = format!("file://{}", file.display());
+    let controller = Controller::start("elsewhere", CONTROLLER, &["--filter-url", &url])?;
+    apply(&[release(space, half())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let plugin = get("wasmplugin", "istio-system", "serin")?["spec"].clone();
+    assert_eq!((plugin["url"].as_str(), plugin.get("sha256")), (Some(url.as_str()), None));
+    agree(space, &mut Client::of(space)?)?;
+    assert_eq!(controller.terminate()?, Some(0));
+    // Back to the one that it serves itself.
+    let controller = Controller::start("elsewhere", CONTROLLER, &[])?;
+    let own = digest(serin_controller::FILTER);
+    eventually("the digest is back", || {
+        let plugin = get("wasmplugin", "istio-system", "serin")?;
+        Ok(if plugin["spec"]["sha256"] == own { Ok(()) } else { Err(plugin["spec"].to_string()) })
+    })?;
+    agree(space, &mut Client::of(space)?)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    let mut wrong =
+        Controller::spawn("elsewhere", CONTROLLER, &serin_tests::mesh::kubeconfig()?, &["--filter-url", "ftp://somewhere"])?;
+    wrong.ended()?;
+    assert!(
+        wrong.log().ends_with(
+            "error: --filter-url: `ftp://somewhere` has none of the schemes oci://, file://, http://, https://\n"
+        )
+    );
     Ok(())
 }
 
