@@ -118,6 +118,8 @@ pub async fn connect(patience: Duration) -> Result<Client, Failure> {
     let _ = rustls::crypto::ring::default_provider().install_default();
     let mut config = Config::infer().await.map_err(|error| Failure::running("no cluster is configured", cause(&error)))?;
     config.connect_timeout = Some(patience);
+    // A watch that ends by itself after 290 s is cut off where the network has lost it.
+    config.read_timeout = Some(Duration::from_secs(300));
     Client::try_from(config).map_err(|error| Failure::running("cannot use the configuration of the cluster", cause(&error)))
 }
 
@@ -285,8 +287,13 @@ impl Role {
         if self.controller.filter_url.is_none() {
             let mut failures = 0;
             // No proxy is told of a filter that other replicas could not serve.
-            while let Err(error) = self.modules.keep().await {
-                tracing::warn!(error = cause(&error), "cannot keep the filter for the other replicas; trying again");
+            loop {
+                let error = match tokio::time::timeout(self.timing.request(), self.modules.keep()).await {
+                    Ok(Ok(())) => break,
+                    Ok(Err(error)) => cause(&error),
+                    Err(_) => "no answer in time".to_owned(),
+                };
+                tracing::warn!(error, "cannot keep the filter for the other replicas; trying again");
                 failures += 1;
                 tokio::time::sleep(lead::backoff(failures)).await;
             }
@@ -307,7 +314,7 @@ impl Role {
             self.module.clone(),
             self.controller.root_namespace.clone(),
             self.metrics.clone(),
-            recorder,
+            (recorder, self.timing.request()),
         );
         leader.run(events, self.stopped.clone()).await;
     }

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
+use kube::runtime::events::Recorder;
 use serin_config::SplitDocument;
 use tokio::sync::mpsc::UnboundedReceiver;
 
@@ -41,7 +42,8 @@ pub(super) struct Leader {
     pub(super) module: Module,
     pub(super) root_namespace: String,
     pub(super) metrics: Metrics,
-    pub(super) recorder: kube::runtime::events::Recorder,
+    /// Writes events, and how long one may take.
+    pub(super) recorder: (Recorder, Duration),
     /// Whether the documents have to be written, whatever becomes of the releases.
     pub(super) documents_due: bool,
     pub(super) wakes: BTreeMap<Name, Instant>,
@@ -61,7 +63,7 @@ impl Leader {
         module: Module,
         root_namespace: String,
         metrics: Metrics,
-        recorder: kube::runtime::events::Recorder,
+        recorder: (Recorder, Duration),
     ) -> Self {
         Self {
             world: World::default(),

@@ -321,7 +321,8 @@ impl Leader {
                 action: "Reconcile".to_owned(),
                 secondary: None,
             };
-            if let Err(error) = self.recorder.publish(&event, &reference).await {
+            let (recorder, patience) = &self.recorder;
+            if let Ok(Err(error)) = tokio::time::timeout(*patience, recorder.publish(&event, &reference)).await {
                 tracing::debug!(release = resource.id(), error = %super::cause(&error), "cannot write an event");
             }
         }

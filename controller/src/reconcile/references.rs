@@ -138,6 +138,10 @@ pub fn dereference(release: &Resource, world: &World, shared: &Shared) -> Refere
 /// Whether a route of somebody else has a host that the release wants to route itself.
 fn touches(route: &Object, parsed: &crate::api::v1alpha1::CanaryRelease, claims: &[String], namespace: &str) -> bool {
     let of = text(route.metadata.namespace.as_deref());
+    // What is not exported acts for its own namespace alone, and there before ours.
+    if of != namespace && strings(route, "/spec/exportTo").eq(["."]) {
+        return false;
+    }
     let theirs = gateways_of(route);
     let routing = parsed.spec.routing.as_ref();
     let ours: Vec<String> = routing

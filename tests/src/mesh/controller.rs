@@ -138,7 +138,14 @@ impl Controller {
 
 impl Drop for Controller {
     fn drop(&mut self) {
-        // It may have ended already, or be stopped.
+        // It gives its lease up, so that the next one need not wait; it may have ended already, or be stopped.
+        let _ = self.signal("-TERM");
+        for _ in 0..40 {
+            if matches!(self.process.try_wait(), Ok(Some(_))) {
+                return;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(50));
+        }
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

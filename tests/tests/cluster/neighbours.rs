@@ -10,6 +10,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("neighbours::a_foreign_virtual_service_is_unharmed_and_named", a_foreign_virtual_service),
     ("neighbours::a_foreign_destination_rule_keeps_its_policy", a_foreign_destination_rule),
+    ("neighbours::the_policy_of_a_wider_rule_is_carried_on", a_wider_rule),
     ("neighbours::a_rule_that_would_hide_the_subsets_is_named", a_hiding_destination_rule),
     ("neighbours::a_foreign_wasm_plugin_is_unharmed", a_foreign_wasm_plugin),
     ("neighbours::the_older_release_keeps_the_host", the_older_release_keeps_the_host),
@@ -49,6 +50,11 @@ fn a_foreign_virtual_service() -> Outcome {
     );
     assert_eq!(whole("virtualservice", space, "owners")?, before);
     assert_eq!(get("crel", space, "reviews")?["status"]["phase"], "Refused");
+    // One of another namespace that is not exported concerns nobody else.
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "VirtualService", "metadata": {"name": "private", "namespace": "default"},
+        "spec": {"hosts": ["reviews.owned.svc.cluster.local"], "exportTo": ["."], "http": [{"route": [{"destination": {"host": "reviews.owned.svc.cluster.local"}}]}]}}),
+    ])?;
     // What the message says helps.
     kubectl(&["delete", "virtualservice", "-n", space, "owners"], "")?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
@@ -89,6 +95,33 @@ fn a_foreign_destination_rule() -> Outcome {
     }
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     assert_eq!(whole("destinationrule", space, "owners")?, before);
+    drop(controller);
+    Ok(())
+}
+
+fn a_wider_rule() -> Outcome {
+    let space = "wide";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let rule = |limit: u32| {
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "wide", "namespace": "istio-system"},
+            "spec": {"host": "*.wide.svc.cluster.local", "trafficPolicy": {"connectionPool": {"http": {"maxRequestsPerConnection": limit}}}}})
+    };
+    apply(&[rule(55)])?;
+    let before = whole("destinationrule", "istio-system", "wide")?;
+    let controller = Controller::start("wide", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut Client::of(space)?)?;
+    let name = format!("outbound|9080|v2|reviews.{space}.svc.cluster.local");
+    assert!(cluster(&name)?.contains("\"max_requests_per_connection\": 55"));
+    assert_eq!(whole("destinationrule", "istio-system", "wide")?, before);
+    // It is followed.
+    apply(&[rule(66)])?;
+    serin_tests::mesh::eventually("the new policy acts", || {
+        Ok(if cluster(&name)?.contains("\"max_requests_per_connection\": 66") { Ok(()) } else { Err("not yet".into()) })
+    })?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    kubectl(&["delete", "destinationrule", "-n", "istio-system", "wide"], "")?;
     drop(controller);
     Ok(())
 }

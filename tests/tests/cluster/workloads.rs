@@ -11,6 +11,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("workloads::a_canary_is_made_from_an_image_and_goes_with_the_release", a_canary_is_made_from_an_image),
     ("workloads::a_canary_without_endpoints_gets_nothing_and_its_users_come_back", a_canary_without_endpoints_gets_nothing),
+    ("workloads::endpoints_without_pods_count_too", endpoints_without_pods),
     ("workloads::stable_without_endpoints_promotes_nobody", stable_without_endpoints_promotes_nobody),
     ("workloads::a_canary_that_became_stable_keeps_its_pods", a_canary_that_became_stable_keeps_its_pods),
 ];
@@ -100,6 +101,41 @@ fn a_canary_without_endpoints_gets_nothing() -> Outcome {
     await_reason(space, "reviews", "Ready", "AllReady")?;
     agree(space, &mut client)?;
     assert_eq!(counts(&mut client, &requests)?, before, "the same people are back");
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn endpoints_without_pods() -> Outcome {
+    let space = "machines";
+    let entry = |version: &str, number: u32| {
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "metadata": {"name": format!("reviews-{version}"), "namespace": space},
+            "spec": {"address": format!("10.244.250.{number}"), "labels": {"app": "reviews", "version": version}}})
+    };
+    reviews(space, &[])?;
+    apply(&[entry("v1", 1)])?;
+    let controller = Controller::start("machines", CONTROLLER, &[])?;
+    apply(&[release(space, json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": STICKY()}))])?;
+    let message = await_reason(space, "reviews", "Ready", "CanaryNotReady")?;
+    assert_eq!(message, "v2 has no ready endpoint; stable gets its requests until it has one");
+    apply(&[entry("v2", 2)])?;
+    await_reason(space, "reviews", "Ready", "AllReady")?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    assert_eq!(get("crel", space, "reviews")?["status"]["canaries"], "v2=50%");
+    kubectl(&["delete", "workloadentry", "-n", space, "reviews-v2"], "")?;
+    await_reason(space, "reviews", "Ready", "CanaryNotReady")?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+
+    // A host that is no Service of the cluster.
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "ServiceEntry", "metadata": {"name": "api", "namespace": space},
+        "spec": {"hosts": ["api.example.com"], "location": "MESH_INTERNAL", "resolution": "STATIC", "ports": [{"number": 9080, "name": "http", "protocol": "HTTP"}],
+            "endpoints": [{"address": "10.244.251.1", "labels": {"version": "v1"}}, {"address": "10.244.251.2", "labels": {"version": "v2"}}]}}),
+    ])?;
+    apply(&[release(space, json!({"service": "api.example.com", "canaries": [{"version": "v2", "weight": "1%"}]}))])?;
+    await_reason(space, "reviews", "Ready", "AllReady")?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    assert_eq!(get("virtualservice", space, "reviews-serin")?["spec"]["hosts"], json!(["api.example.com"]));
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
