@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 use serin_config::{Split, SplitDocument};
 
 use crate::api::API_VERSION;
@@ -87,9 +88,20 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<File, FileError> {
             (Some(API_VERSION), Some("CanaryRelease")) => manifest.releases.push(yaml(path, &document)?),
             (Some(API_VERSION), Some("Standalone")) => manifest.standalones.push(yaml(path, &document)?),
             (Some(version), Some(kind)) if version.starts_with("serin.dev/") => {
-                let problem =
-                    format!("kind: `{kind}` of `{version}` is not known; use CanaryRelease or Standalone of {API_VERSION}");
-                return Err(FileError::new(path, problem));
+                return Err(unknown_kind(path, version, kind));
+            }
+            // What `kubectl get -o yaml` prints of several objects.
+            (Some("v1"), Some("List")) => {
+                let list: List = yaml(path, &document)?;
+                for (index, item) in list.items.iter().enumerate() {
+                    match (item.get("apiVersion").and_then(Value::as_str), item.get("kind").and_then(Value::as_str)) {
+                        (Some(API_VERSION), Some("CanaryRelease")) => manifest.releases.push(element(path, index, item)?),
+                        (Some(version), Some(kind)) if version.starts_with("serin.dev/") => {
+                            return Err(unknown_kind(path, version, kind));
+                        }
+                        _ => {}
+                    }
+                }
             }
             (Some(_), Some(_)) => {}
             _ => return Err(FileError::new(path, "a document has no `apiVersion` and `kind`; write both")),
@@ -102,7 +114,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<File, FileError> {
 fn is_split_document(text: &str) -> bool {
     let begins = text.trim_start().starts_with('{');
     begins && !text.contains("\"kind\"")
-        || serde_json::from_str::<serde_json::Value>(text).is_ok_and(|value| value.get("splits").is_some())
+        || serde_json::from_str::<Value>(text).is_ok_and(|value| value.get("splits").is_some())
 }
 
 #[derive(Deserialize)]
@@ -110,6 +122,25 @@ fn is_split_document(text: &str) -> bool {
 struct Head {
     api_version: Option<String>,
     kind: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct List {
+    #[serde(default)]
+    items: Vec<Value>,
+}
+
+/// An element of a list.
+fn element<T: DeserializeOwned>(path: &Path, index: usize, item: &Value) -> Result<T, FileError> {
+    serde_path_to_error::deserialize(item)
+        .map_err(|error| FileError::new(path, format!("items[{index}].{}: {}", error.path(), error.inner())))
+}
+
+fn unknown_kind(path: &Path, version: &str, kind: &str) -> FileError {
+    FileError::new(
+        path,
+        format!("kind: `{kind}` of `{version}` is not known; use CanaryRelease or Standalone of {API_VERSION}"),
+    )
 }
 
 /// The documents of a YAML text. Lines before each are kept as empty ones, so that errors name the lines of the file. A line

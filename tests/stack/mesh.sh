@@ -40,7 +40,7 @@ ${bold}A mesh of your own.${plain} It ends with this shell. Logs are in $RUN/log
   ${bold}kubectl patch crel reviews -n bookinfo --type merge -p '{"spec": {"takeover": "v2"}}'${plain}
   ${bold}kubectl get crel -A -o wide${plain}
   ${bold}kubectl describe crel reviews -n bookinfo${plain}
-  ${bold}kubectl get crel reviews -n bookinfo -o yaml | serin explain -f - --header 'cookie: user=7'${plain}
+  ${bold}kubectl get crel -A -o yaml | serin explain -f - --header 'cookie: user=7'${plain}
 
 TEXT
 PS1='mesh$ ' bash --norc -i || true

@@ -80,6 +80,32 @@ fn a_compiled_document_explains_as_its_release_does() {
 }
 
 #[test]
+fn a_list_as_kubectl_prints_it_is_read() {
+    let release = |name: &str, spec: Value| {
+        json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease",
+            "metadata": {"name": name, "namespace": "bookinfo", "uid": "1", "generation": 3, "managedFields": []},
+            "spec": spec, "status": {"phase": "Active", "canaries": "v2=5%", "observedGeneration": 3}})
+    };
+    let good = json!({"service": "reviews", "stable": {"version": "v1"}});
+    let other = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "reviews"}});
+    let list = |items: Vec<Value>| json!({"apiVersion": "v1", "kind": "List", "items": items}).to_string();
+    let two = json!({"service": "ratings", "stable": {"version": "v1"}, "takeover": "v1"});
+    let (_directory, path) = file(&list(vec![other, release("reviews", good), release("ratings", two)]));
+    assert!(stdout(&serin(&["validate", "-f", path.to_str().unwrap()])).contains("valid, 2 releases"));
+    let answer = stdout(&serin(&[
+        "explain",
+        "-f",
+        path.to_str().unwrap(),
+        "--destination",
+        "ratings.bookinfo.svc.cluster.local:9080",
+    ]));
+    assert!(answer.contains("takeover"), "{answer}");
+    let (_directory, path) = file(&list(vec![release("reviews", json!({"service": "reviews", "stable": {}}))]));
+    let message = refused(&["validate", "-f", path.to_str().unwrap()]);
+    assert!(message.contains("items[0].spec.stable: missing field `version`"), "{message}");
+}
+
+#[test]
 fn a_line_that_cannot_be_read_is_answered_and_the_batch_goes_on() {
     let lines = [
         (r#"{"id":"1","headers":[["cookie","user=ann"]]}"#, json!({"id": "1", "version": "v1", "bucket": 83458})),
