@@ -53,6 +53,10 @@ pub fn crd() -> Value {
                     "type": "object",
                     "description": "Who gets which version of a service: by sticky weight, header, cookie or URI.",
                     "required": ["spec"],
+                    // It becomes a label of the objects that are made for it.
+                    "x-kubernetes-validations": [
+                        {"rule": "self.metadata.name.size() <= 63", "message": "the name has more than 63 characters; shorten it"},
+                    ],
                     "properties": {
                         "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
                         "spec": spec, "status": schema::<Status>("What is."),

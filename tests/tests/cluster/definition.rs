@@ -115,6 +115,10 @@ fn bad_specs_are_refused() -> Outcome {
             Err(message) => assert!(message.contains(says), "{path}: {value}: `{says}` is not in: {message}"),
         }
     }
+    let mut object = release("default", full());
+    object["metadata"]["name"] = json!("x".repeat(64));
+    let refused = kubectl(&["create", "--dry-run=server", "-f", "-"], &object.to_string());
+    assert!(refused.is_err_and(|error| error.to_string().contains("the name has more than 63 characters; shorten it")));
     Ok(())
 }
 
