@@ -79,7 +79,7 @@ pub struct Controller {
     #[arg(long, env = "SERIN_LEASE_SECONDS", default_value = "15", value_parser = clap::value_parser!(u64).range(3..=300))]
     lease_seconds: u64,
     /// How long something new must be known to the cluster before it is used, in milliseconds.
-    #[arg(long, env = "SERIN_SETTLE_MS", default_value = "500")]
+    #[arg(long, env = "SERIN_SETTLE_MS", default_value = "2000")]
     settle_ms: u64,
     /// How long nothing may lead to something old before it is removed, in milliseconds.
     #[arg(long, env = "SERIN_DRAIN_MS", default_value = "3000")]
