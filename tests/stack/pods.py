@@ -16,6 +16,9 @@ versions = {}
 
 
 def see(pod):
+    # An event of type ERROR holds a Status instead of a pod.
+    if pod.get("kind") != "Pod":
+        return
     address = pod.get("status", {}).get("podIP")
     if address:
         versions[address] = pod["metadata"].get("labels", {}).get("version", "?")
