@@ -3,6 +3,9 @@
 //! The filter's bytes depend on the sources and Cargo.lock alone: flags of the surrounding build are left out, and no path of
 //! the machine gets into it.
 
+#[path = "../filter/exports.rs"]
+mod exports;
+
 use std::env;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -14,14 +17,23 @@ fn main() -> Result<(), String> {
     let variable = |name: &str| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set; build with cargo"));
     let root = variable("CARGO_MANIFEST_DIR")?.parent().ok_or("the controller has no workspace around it")?.to_owned();
     let out = variable("OUT_DIR")?;
-    for path in ["config/src", "config/Cargo.toml", "filter/src", "filter/Cargo.toml", "Cargo.toml", "Cargo.lock"] {
+    let sources = [
+        "config/src",
+        "config/Cargo.toml",
+        "filter/src",
+        "filter/exports.rs",
+        "filter/Cargo.toml",
+        "Cargo.toml",
+        "Cargo.lock",
+    ];
+    for path in sources {
         println!("cargo::rerun-if-changed={}", root.join(path).display());
     }
     let target = out.join("wasm");
     build(&root, &target, &variable("CARGO")?)?;
-    let built = target.join(TARGET).join(PROFILE).join("serin_filter.wasm");
-    std::fs::copy(&built, out.join("serin_filter.wasm")).map_err(|error| format!("{}: {error}", built.display()))?;
-    Ok(())
+    let library = target.join(TARGET).join(PROFILE).join("libserin_filter.a");
+    let rustc = env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
+    exports::link(&library, &out.join("serin_filter.wasm"), &rustc)
 }
 
 fn build(root: &Path, target: &Path, cargo: &Path) -> Result<(), String> {

@@ -9,16 +9,20 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::null_mut;
 
+use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
+
+use crate::buffer::{self, Buffer};
 use crate::pairs::Pairs;
 
-const OK: u32 = 0;
-const REQUEST_HEADERS: u32 = 0;
-const RESPONSE_HEADERS: u32 = 2;
-const PLUGIN_CONFIGURATION: u32 = 7;
-const COUNTER: u32 = 0;
+const OK: u32 = Status::Ok as u32;
+const REQUEST_HEADERS: u32 = MapType::HttpRequestHeaders as u32;
+const RESPONSE_HEADERS: u32 = MapType::HttpResponseHeaders as u32;
+const PLUGIN_CONFIGURATION: u32 = BufferType::PluginConfiguration as u32;
+const COUNTER: u32 = MetricType::Counter as u32;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
+    fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(kind: u32, start: usize, most: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, value_size: usize)
@@ -32,23 +36,26 @@ unsafe extern "C" {
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }
 
-/// Takes over what a host call hands out.
-fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Vec<u8>> {
+/// Takes over what a host call hands out, in memory that it got from `buffer`.
+fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Buffer> {
     let mut data: *mut u8 = null_mut();
     let mut size = 0;
-    if call(&raw mut data, &raw mut size) != OK {
-        return None;
+    match call(&raw mut data, &raw mut size) {
+        OK => buffer::receive(data, size),
+        _ => None,
     }
-    if data.is_null() {
-        return Some(Vec::new());
+}
+
+/// Writes a line to the host's log.
+pub(crate) fn log(level: LogLevel, message: &str) {
+    // SAFETY: the host only reads the text.
+    unsafe {
+        proxy_log(level as u32, message.as_ptr(), message.len());
     }
-    // SAFETY: the host got the memory from `proxy_on_memory_allocate`, which the SDK exports and which makes a `Vec<u8>` of
-    // this capacity for it; the host has filled it and hands it over.
-    Some(unsafe { Vec::from_raw_parts(data, size, size) })
 }
 
 /// The document as it was configured.
-pub(crate) fn configuration() -> Option<Vec<u8>> {
+pub(crate) fn configuration() -> Option<Buffer> {
     // SAFETY: the host writes an address and a size to the two places, which live until it returns.
     received(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) })
 }
@@ -78,7 +85,7 @@ pub(crate) fn remove_request_header(name: &str) {
 }
 
 /// Adds a value to a header of the response; only in the response phase.
-pub(crate) fn add_response_header(name: &str, value: &str) {
+pub(crate) fn add_response_header(name: &str, value: &[u8]) {
     // SAFETY: the host only reads the two texts.
     unsafe {
         proxy_add_header_map_value(RESPONSE_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len());
@@ -86,27 +93,32 @@ pub(crate) fn add_response_header(name: &str, value: &str) {
 }
 
 /// The name of the cluster of the route that the proxy selected first.
-pub(crate) fn cluster_name() -> Option<String> {
-    property(b"xds\0cluster_name").and_then(|name| String::from_utf8(name).ok())
+pub(crate) fn cluster_name() -> Option<Buffer> {
+    property(b"xds\0cluster_name")
 }
 
 /// The name under which this plugin was configured.
-pub(crate) fn plugin_name() -> Option<Vec<u8>> {
+pub(crate) fn plugin_name() -> Option<Buffer> {
     property(b"plugin_name")
 }
 
 /// The client's address.
 pub(crate) fn source_address() -> Option<IpAddr> {
-    let text = String::from_utf8(property(b"source\0address")?).ok()?;
-    text.parse::<SocketAddr>().map(|address| address.ip()).ok()
+    let text = property(b"source\0address")?;
+    std::str::from_utf8(&text).ok()?.parse::<SocketAddr>().map(|address| address.ip()).ok()
 }
 
-fn property(path: &[u8]) -> Option<Vec<u8>> {
+/// The filter state `wasm.NAME` of this stream.
+pub(crate) fn filter_state(name: &str) -> Option<Buffer> {
+    property(name.as_bytes())
+}
+
+fn property(path: &[u8]) -> Option<Buffer> {
     // SAFETY: the host reads the path, and writes an address and a size to the two places.
     received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
 }
 
-/// Sets the filter state `wasm.NAME`, which access logs can read.
+/// Sets the filter state `wasm.NAME` of this stream, which access logs can read.
 pub(crate) fn set_filter_state(name: &str, value: &str) {
     // SAFETY: the host only reads the two texts.
     unsafe {

@@ -1,12 +1,12 @@
 //! What outlives a configuration: the host makes a new root context for each one, in the same VM.
 //!
 //! Plugins of one module share a VM and so this memory, whatever scope they were configured for: each has its state under its
-//! own name.
+//! own name. Nearly always there is one, and then no stream needs to ask whose it is.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
+use proxy_wasm::types::LogLevel;
 use serin_config::{Decision, Split};
 
 use crate::counts::{Counts, documents_metric};
@@ -18,22 +18,57 @@ pub(crate) const ROUTING_HEADER: &str = "x-serin-version";
 /// The state of one plugin.
 #[derive(Default)]
 pub(crate) struct Plugin {
+    name: Vec<u8>,
+    /// The filter state in which the cookie of a response waits; two plugins of one stream have two.
+    cookie_state: String,
     split: RefCell<Option<Rc<Split>>>,
     counts: RefCell<Counts>,
 }
 
 thread_local! {
-    static PLUGINS: RefCell<BTreeMap<Vec<u8>, Rc<Plugin>>> = const { RefCell::new(BTreeMap::new()) };
+    static PLUGINS: RefCell<Vec<Rc<Plugin>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// The state of the plugin that the host is calling. Nothing here calls back, so no state is ever borrowed twice; if it were,
-/// the answer would be a fresh one.
-pub(crate) fn current() -> Rc<Plugin> {
+/// All plugins of this VM.
+pub(crate) fn all() -> Vec<Rc<Plugin>> {
+    // Nothing here calls back, so no state is ever borrowed twice; if it were, there would be nothing to see.
+    PLUGINS.with(|plugins| plugins.try_borrow().map(|plugins| plugins.clone()).unwrap_or_default())
+}
+
+/// The plugin that is being configured.
+pub(crate) fn of_configuration() -> Rc<Plugin> {
     let name = host::plugin_name().unwrap_or_default();
-    PLUGINS.with(|plugins| match plugins.try_borrow_mut() {
-        Ok(mut plugins) => Rc::clone(plugins.entry(name).or_default()),
-        Err(_) => Rc::default(),
+    PLUGINS.with(|plugins| {
+        let Ok(mut plugins) = plugins.try_borrow_mut() else {
+            return Rc::default();
+        };
+        if let Some(known) = plugins.iter().find(|plugin| *plugin.name == *name) {
+            return Rc::clone(known);
+        }
+        let cookie_state = format!("serin_set_cookie.{}", name.escape_ascii());
+        let plugin = Rc::new(Plugin { name: name.to_vec(), cookie_state, ..Plugin::default() });
+        plugins.push(Rc::clone(&plugin));
+        plugin
     })
+}
+
+/// Shows the plugin of the stream that the host is calling for.
+pub(crate) fn with_current(see: impl FnOnce(&Plugin)) {
+    PLUGINS.with(|plugins| {
+        let Ok(plugins) = plugins.try_borrow() else {
+            return;
+        };
+        match plugins.as_slice() {
+            [] => {}
+            [only] => see(only),
+            several => {
+                let name = host::plugin_name().unwrap_or_default();
+                if let Some(plugin) = several.iter().find(|plugin| *plugin.name == *name) {
+                    see(plugin);
+                }
+            }
+        }
+    });
 }
 
 impl Plugin {
@@ -42,19 +77,38 @@ impl Plugin {
         self.split.try_borrow().ok()?.clone()
     }
 
-    /// Makes a document the one that decides.
-    pub(crate) fn adopt(&self, split: Split) {
+    /// The filter state for the cookie of a response.
+    pub(crate) fn cookie_state(&self) -> &str {
+        &self.cookie_state
+    }
+
+    /// Takes up a document; a bad one is told and counted, and changes nothing.
+    pub(crate) fn configure(&self, text: Vec<u8>) {
+        match Split::parse(&text) {
+            Ok(split) => {
+                let releases = split.releases().len();
+                host::log(LogLevel::Info, &format!("adopted a split document of {releases} releases, {} bytes", text.len()));
+                self.adopt(split);
+            }
+            Err(error) => {
+                let meanwhile = match self.split() {
+                    Some(_) => "the last good one keeps deciding",
+                    None => "there is none yet, so requests take the default route",
+                };
+                let size = text.len();
+                host::log(LogLevel::Error, &format!("refused a split document of {size} bytes: {error}; {meanwhile}"));
+                host::count(&documents_metric(false), 1);
+            }
+        }
+    }
+
+    fn adopt(&self, split: Split) {
         self.flush();
         host::count(&documents_metric(true), 1);
         if let (Ok(mut current), Ok(mut counts)) = (self.split.try_borrow_mut(), self.counts.try_borrow_mut()) {
             counts.clear();
             *current = Some(Rc::new(split));
         }
-    }
-
-    /// Counts a document that was refused; the last good one keeps deciding.
-    pub(crate) fn refuse(&self) {
-        host::count(&documents_metric(false), 1);
     }
 
     /// Counts a decision.

@@ -2,29 +2,19 @@
 
 use std::cell::OnceCell;
 use std::net::IpAddr;
-use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext};
-use proxy_wasm::types::Action;
 use serin_config::{Destination, RequestView};
 
+use crate::issued::Issued;
 use crate::pairs::Pairs;
-use crate::plugin::{Plugin, ROUTING_HEADER};
+use crate::plugin::{self, Plugin, ROUTING_HEADER};
 use crate::{destination, host};
 
 /// The filter state that tells why a request went where it went: `wasm.serin_reason` in access logs.
 const REASON: &str = "serin_reason";
 
-/// The plugin, and what the response needs of the request.
-pub(crate) struct Stream {
-    plugin: Rc<Plugin>,
-    set_cookie: Option<String>,
-}
-
-impl Stream {
-    pub(crate) fn new(plugin: Rc<Plugin>) -> Self {
-        Self { plugin, set_cookie: None }
-    }
+thread_local! {
+    static ISSUED: Issued = const { Issued::new() };
 }
 
 /// The request as the engine sees it: headers are read once, the address only where it is asked for.
@@ -43,39 +33,46 @@ impl RequestView for HostRequest {
     }
 }
 
-impl Context for Stream {}
+/// Decides a request: three host calls where a release routes it by what its headers say.
+pub(crate) fn request(stream: u32) {
+    plugin::with_current(|plugin| match plugin.split() {
+        Some(split) => decide(stream, plugin, &split),
+        None => host::remove_request_header(ROUTING_HEADER),
+    });
+}
 
-impl HttpContext for Stream {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let request = HostRequest { headers: host::request_headers(), source: OnceCell::new() };
-        let Some(split) = self.plugin.split() else {
-            host::remove_request_header(ROUTING_HEADER);
-            return Action::Continue;
-        };
-        let cluster = host::cluster_name().unwrap_or_default();
-        let authority = request.values(":authority").next().and_then(|value| std::str::from_utf8(value).ok());
-        let destination = destination::of_cluster(&cluster).or_else(|| authority.map(Destination::parse));
-        let decision = split.decide(&destination.unwrap_or_default(), &request);
-        match decision.version {
-            // Overwriting or removing comes first of all: nobody picks a version that a rule does not grant.
-            Some(version) => host::set_request_header(split.routing_header(), version),
-            None if request.values(split.routing_header()).next().is_some() => {
-                host::remove_request_header(split.routing_header());
-            }
-            None => {}
+fn decide(stream: u32, plugin: &Plugin, split: &serin_config::Split) {
+    let request = HostRequest { headers: host::request_headers(), source: OnceCell::new() };
+    let cluster = host::cluster_name().unwrap_or_default();
+    let cluster = std::str::from_utf8(&cluster).unwrap_or_default();
+    let authority = || std::str::from_utf8(request.values(":authority").next()?).ok().map(Destination::parse);
+    let destination = destination::of_cluster(cluster).or_else(authority);
+    let decision = split.decide(&destination.unwrap_or_default(), &request);
+    match decision.version {
+        // Overwriting or removing comes first of all: nobody picks a version that a rule does not grant.
+        Some(version) => host::set_request_header(split.routing_header(), version),
+        None if request.values(split.routing_header()).next().is_some() => {
+            host::remove_request_header(split.routing_header());
         }
-        if split.report_reason() {
-            host::set_filter_state(REASON, &decision.summary());
-        }
-        self.plugin.count(&decision);
-        self.set_cookie = decision.set_cookie.map(|cookie| cookie.header_value());
-        Action::Continue
+        None => {}
     }
+    if split.report_reason() {
+        host::set_filter_state(REASON, &decision.summary());
+    }
+    plugin.count(&decision);
+    if let Some(cookie) = &decision.set_cookie {
+        host::set_filter_state(plugin.cookie_state(), &cookie.header_value());
+        ISSUED.with(|issued| issued.mark(stream));
+    }
+}
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(cookie) = self.set_cookie.take() {
-            host::add_response_header("set-cookie", &cookie);
-        }
-        Action::Continue
+/// Gives a response the cookie that its request issued.
+pub(crate) fn response(stream: u32) {
+    if ISSUED.with(|issued| issued.take(stream)) {
+        plugin::with_current(|plugin| {
+            if let Some(cookie) = host::filter_state(plugin.cookie_state()) {
+                host::add_response_header("set-cookie", &cookie);
+            }
+        });
     }
 }

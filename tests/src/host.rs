@@ -101,6 +101,7 @@ impl Host {
         calls::link(&mut linker, &module)?;
         let instance = linker.instantiate_and_start(&mut store, &module)?;
         let mut host = Self { store, instance, plugin: "serin".to_owned(), roots: BTreeMap::new(), next: 1 };
+        // As Envoy does: a module without this export needs no start.
         host.call::<(), ()>("_initialize", ())?;
         Ok(host)
     }

@@ -158,7 +158,8 @@ fn get_property(mut vm: Vm<'_>, path: i32, path_size: i32, data: i32, size: i32)
     let path = text(&vm, path, path_size)?.replace('\0', ".");
     let found = match path.as_str() {
         "plugin_name" => Some(vm.data().plugin.clone().into_bytes()),
-        path => vm.data().properties.get(path).cloned(),
+        // Filter state that a plugin has set is a property of the stream.
+        path => vm.data().properties.get(path).or_else(|| vm.data().set.get(path)).cloned(),
     };
     match found {
         Some(value) => hand_over(&mut vm, &value, data, size),
