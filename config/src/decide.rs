@@ -95,11 +95,16 @@ impl SetCookie<'_> {
 
 /// Sees each step of a decision; `()` sees nothing and costs nothing.
 pub trait Observer {
+    /// Whether it looks: then each rule is asked, else those alone that may match.
+    const LOOKS: bool = true;
+
     /// One step, in the order in which the engine takes them.
     fn step(&mut self, step: &Step<'_>);
 }
 
 impl Observer for () {
+    const LOOKS: bool = false;
+
     fn step(&mut self, _: &Step<'_>) {}
 }
 
@@ -151,20 +156,28 @@ impl Release {
         self.walk(request, &mut ())
     }
 
-    fn walk(&self, request: &impl RequestView, observer: &mut impl Observer) -> Decision<'_> {
+    fn walk<O: Observer>(&self, request: &impl RequestView, observer: &mut O) -> Decision<'_> {
         observer.step(&Step::Release(Some(&self.name)));
         if let Some(version) = &self.takeover {
             observer.step(&Step::Takeover(version));
             return Decision::of(Some(self), Some(version), Reason::Takeover);
         }
-        for rule in &self.rules {
+        let first = match O::LOOKS {
+            true => self.first_of_all(request, observer),
+            false => self.rules.first(request),
+        };
+        match first {
+            Some(rule) => self.by_rule(rule, request, observer),
+            None => self.by_bucket(&self.base, Reason::Weight, request, observer),
+        }
+    }
+
+    fn first_of_all(&self, request: &impl RequestView, observer: &mut impl Observer) -> Option<&CompiledRule> {
+        self.rules.iter().find(|rule| {
             let failed = rule.when.iter().position(|matcher| !matcher.holds(request));
             observer.step(&Step::Rule(&rule.name, failed));
-            if failed.is_none() {
-                return self.by_rule(rule, request, observer);
-            }
-        }
-        self.by_bucket(&self.base, Reason::Weight, request, observer)
+            failed.is_none()
+        })
     }
 
     fn by_rule<'s>(
@@ -180,16 +193,18 @@ impl Release {
         Decision { rule: Some(&rule.name), ..decision }
     }
 
-    fn by_bucket<'s>(
+    fn by_bucket<'s, O: Observer>(
         &'s self,
         shares: &'s Shares,
         reason: Reason,
         request: &impl RequestView,
-        observer: &mut impl Observer,
+        observer: &mut O,
     ) -> Decision<'s> {
         let keying = &shares.keying;
         let Some(key) = keying.key(request) else {
-            observer.step(&Step::NoKey(keying.labels().collect()));
+            if O::LOOKS {
+                observer.step(&Step::NoKey(keying.labels().collect()));
+            }
             return Decision::of(Some(self), Some(&self.stable), Reason::NoKey);
         };
         let bucket = keying.bucket(&key.value);

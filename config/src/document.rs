@@ -5,8 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::error::DocumentError;
+use crate::error::{Cause, CompileError, DocumentError};
+use crate::json::{FromJson, Json, unknown};
+use crate::jwt::member;
 use crate::sticky::Sticky;
+use crate::walk::{Part, Walk};
 
 /// The version of the document that this engine reads and writes.
 pub const DOCUMENT_VERSION: u32 = 1;
@@ -24,11 +27,11 @@ pub struct SplitDocument {
     /// Whether the filter says in filter state why a request went where it went.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report_reason: bool,
-    /// One entry for each release.
-    pub splits: Vec<ReleaseSplit>,
     /// Patterns of the conditions, compiled: pattern to base64 of a sparse automaton. `serin compile` fills it in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub automata: BTreeMap<String, String>,
+    /// One entry for each release.
+    pub splits: Vec<ReleaseSplit>,
 }
 
 /// Who gets which version of one service.
@@ -96,15 +99,34 @@ impl SplitDocument {
     /// Reads a document.
     ///
     /// # Errors
-    /// [`DocumentError::Version`] for a version that this engine does not know, else [`DocumentError::Syntax`] with the path
-    /// of the first field that does not fit.
+    /// [`DocumentError::Version`] for a version that this engine does not know, else what is wrong with the first field that
+    /// does not fit, and its path.
     pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
-        let parsed = read(text);
-        // Only now: a document of another version rightly has fields that this one does not know.
-        match version_of(text) {
-            Some(found) if found != u64::from(DOCUMENT_VERSION) => Err(DocumentError::Version(found)),
-            _ => parsed,
+        Self::read(text).map_err(|error| other_version(text).unwrap_or(error))
+    }
+
+    fn read(text: &[u8]) -> Result<Self, DocumentError> {
+        let (mut walk, mut settings, mut splits) = (Walk::default(), Settings::default(), Vec::new());
+        loop {
+            match walk.next(text, |_, _| None)? {
+                Part::Field(name, value, _) => settings.take(&name, &value)?,
+                Part::Splits => settings.once("splits")?,
+                Part::Known | Part::KnownField(_) => {}
+                Part::Release(index, release, _) => {
+                    splits.push(FromJson::from_json(&release).map_err(|error| error.within(&format!("splits[{index}]")))?);
+                }
+                Part::End => break,
+            }
         }
+        settings.complete()?;
+        let Settings { routing_header, report_reason, automata, .. } = settings;
+        Ok(Self {
+            version: DOCUMENT_VERSION,
+            routing_header,
+            report_reason,
+            automata: automata.into_iter().collect(),
+            splits,
+        })
     }
 
     /// The document as compact JSON.
@@ -115,26 +137,91 @@ impl SplitDocument {
     }
 }
 
-#[cfg(feature = "authoring")]
-fn read(text: &[u8]) -> Result<SplitDocument, DocumentError> {
-    let mut json = serde_json::Deserializer::from_slice(text);
-    let document = serde_path_to_error::deserialize(&mut json)
-        .map_err(|error| DocumentError::Syntax { path: error.path().to_string(), cause: error.into_inner().to_string() })?;
-    json.end().map_err(|error| DocumentError::Syntax { path: String::new(), cause: error.to_string() })?;
-    Ok(document)
+/// The members of a document other than its releases.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    seen: Vec<String>,
+    pub(crate) routing_header: String,
+    pub(crate) report_reason: bool,
+    pub(crate) automata: Vec<(String, String)>,
 }
 
-#[cfg(not(feature = "authoring"))]
-fn read(text: &[u8]) -> Result<SplitDocument, DocumentError> {
-    serde_json::from_slice(text).map_err(|error| DocumentError::Syntax { path: String::new(), cause: error.to_string() })
-}
-
-fn version_of(text: &[u8]) -> Option<u64> {
-    #[derive(Deserialize)]
-    struct Versioned {
-        version: u64,
+impl Default for Settings {
+    fn default() -> Self {
+        Self { seen: Vec::new(), routing_header: routing_header(), report_reason: false, automata: Vec::new() }
     }
-    serde_json::from_slice::<Versioned>(text).ok().map(|document| document.version)
+}
+
+impl Settings {
+    /// Takes up a member.
+    pub(crate) fn take(&mut self, name: &str, value: &Json<'_>) -> Result<(), CompileError> {
+        self.once(name)?;
+        match name {
+            "version" => match u64::from_json(value)? {
+                version if version == u64::from(DOCUMENT_VERSION) => Ok(()),
+                // The version is looked for before any other error is told.
+                version => Err(Cause::Shape(format!("{version} is not {DOCUMENT_VERSION}")).at("")),
+            },
+            "routingHeader" => String::from_json(value).map(|name| self.routing_header = name),
+            "reportReason" => bool::from_json(value).map(|report| self.report_reason = report),
+            "automata" => automata(value).map(|automata| self.automata = automata),
+            "splits" => Err(value.misfit("a list")),
+            other => {
+                let known = ["version", "routingHeader", "reportReason", "automata", "splits"];
+                Err(unknown("field", other, known.into_iter()))
+            }
+        }
+        .map_err(|error| error.within(name))
+    }
+
+    /// Notes that a member is there.
+    pub(crate) fn once(&mut self, name: &str) -> Result<(), CompileError> {
+        if self.seen(name) {
+            return Err(Cause::Shape(format!("duplicate field `{name}`")).at(name));
+        }
+        self.seen.push(name.to_owned());
+        Ok(())
+    }
+
+    /// Whether a member was there.
+    pub(crate) fn seen(&self, name: &str) -> bool {
+        self.seen.iter().any(|seen| seen == name)
+    }
+
+    /// Checks that all is there that must be.
+    pub(crate) fn complete(&self) -> Result<(), CompileError> {
+        match ["version", "splits"].into_iter().find(|name| !self.seen(name)) {
+            Some(name) => Err(Cause::Shape(format!("missing field `{name}`")).at("")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Patterns and their automata, in the order of the patterns; of duplicates the last counts.
+pub(crate) fn automata(json: &Json<'_>) -> Result<Vec<(String, String)>, CompileError> {
+    let Json::Object(members) = json else {
+        return Err(json.misfit("an object"));
+    };
+    let mut automata: Vec<(String, String)> = Vec::with_capacity(members.len());
+    for (pattern, text) in members {
+        let (pattern, text) =
+            (pattern.text()?, text.text().map_err(|error| error.within(pattern.text().unwrap_or_default()))?);
+        match automata.binary_search_by(|(known, _)| known.as_str().cmp(pattern)) {
+            Ok(at) => {
+                if let Some(entry) = automata.get_mut(at) {
+                    text.clone_into(&mut entry.1);
+                }
+            }
+            Err(at) => automata.insert(at, (pattern.to_owned(), text.to_owned())),
+        }
+    }
+    Ok(automata)
+}
+
+/// The error for a document of another version, which rightly has fields that this one does not know.
+pub(crate) fn other_version(text: &[u8]) -> Option<DocumentError> {
+    let version = member(text, "version")?.get().parse().ok()?;
+    (version != u64::from(DOCUMENT_VERSION)).then_some(DocumentError::Version(version))
 }
 
 fn routing_header() -> String {

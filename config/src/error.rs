@@ -5,27 +5,19 @@ use crate::document::DOCUMENT_VERSION;
 /// Why a text is no split.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// The text is not JSON or does not have the document's fields.
-    #[error("{}{cause}", prefix(path))]
-    Syntax {
-        /// Where, such as `splits[2].rules[0].when[1].header.regex`; `.` for the document itself.
-        path: String,
-        /// What is wrong there, with line and column.
-        cause: String,
-    },
     /// The document has another form.
     #[error("version: document version {0} is not known; this engine reads version {DOCUMENT_VERSION}, so upgrade it first")]
     Version(u64),
-    /// The fields are there and what they say does not hold together.
+    /// What it says has not the shape of a document, or does not hold together.
     #[error(transparent)]
     Compile(#[from] CompileError),
 }
 
 /// Why a document cannot be compiled, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}: {cause}")]
+#[error("{path}{}{cause}", separator(path))]
 pub struct CompileError {
-    /// Where, such as `splits[2].rules[0].when[1].header.regex`.
+    /// Where, such as `splits[2].rules[0].when[1].header.regex`; empty for the document itself.
     pub path: String,
     /// What is wrong there.
     pub cause: Cause,
@@ -34,6 +26,9 @@ pub struct CompileError {
 /// What is wrong at a place of a document; each sentence ends with what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Cause {
+    /// Not JSON, or not the fields of a document.
+    #[error("{0}")]
+    Shape(String),
     /// Not a label value.
     #[error("`{0}` is no version; use at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends")]
     VersionName(String),
@@ -155,9 +150,6 @@ impl CompileError {
     }
 }
 
-fn prefix(path: &str) -> String {
-    match path {
-        "." | "" => String::new(),
-        path => format!("{path}: "),
-    }
+fn separator(path: &str) -> &'static str {
+    if path.is_empty() { "" } else { ": " }
 }

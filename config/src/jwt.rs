@@ -35,14 +35,20 @@ pub fn claim(value: &[u8], name: &str) -> Option<Vec<u8>> {
     let mut parts = token.split(|&b| b == b'.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = BASE64.decode(payload).ok()?;
-    let mut json = serde_json::Deserializer::from_slice(&payload);
-    let raw = Claim(name).deserialize(&mut json).ok()??;
-    json.end().ok()?;
+    let raw = member(&payload, name)?;
     match raw.get().as_bytes().first()? {
         b'"' => serde_json::from_str::<String>(raw.get()).ok().map(String::into_bytes),
         b'{' | b'[' | b'n' => None,
         _ => Some(raw.get().as_bytes().to_vec()),
     }
+}
+
+/// The text of a member of a JSON object.
+pub(crate) fn member<'t>(object: &'t [u8], name: &str) -> Option<&'t RawValue> {
+    let mut json = serde_json::Deserializer::from_slice(object);
+    let value = Claim(name).deserialize(&mut json).ok()??;
+    json.end().ok()?;
+    Some(value)
 }
 
 /// Picks one member out of an object and skips the rest; of duplicates the last counts (RFC 7519, section 4).

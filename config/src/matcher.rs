@@ -1,11 +1,14 @@
 //! Conditions in the form in which they are asked.
 
 use std::borrow::Cow;
+#[cfg(feature = "authoring")]
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use crate::condition::{Alternative, Condition, NamedMatch, Operators, OsMatch, PathMatch, Source, SourceRef};
 use crate::cookie::cookie;
+use crate::document::SplitDocument;
 use crate::error::{Cause, CompileError};
 use crate::name::{check_cookie_name, check_header_name};
 use crate::os::Os;
@@ -22,14 +25,20 @@ pub(crate) struct Matcher(Vec<(bool, Test)>);
 
 #[derive(Clone, Debug)]
 enum Test {
-    Header(String, Text),
-    Cookie(String, Text),
-    Query(String, Text),
-    Path(Text),
-    Method(Text),
-    Authority(Text),
+    Text(TextSource, Text),
     Os(OsTest),
     Source(Vec<Network>),
+}
+
+/// Where a text stands in a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum TextSource {
+    Header(String),
+    Cookie(String),
+    Query(String),
+    Path,
+    Method,
+    Authority,
 }
 
 #[derive(Clone, Debug)]
@@ -65,37 +74,70 @@ struct Network {
 }
 
 /// The automata of a document, loaded or compiled once per pattern.
-pub(crate) struct Patterns<'d> {
-    document: &'d BTreeMap<String, String>,
-    loaded: BTreeMap<String, Automaton>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Patterns {
+    /// What the document says of them; equal texts are equal automata.
+    pub(crate) text: Vec<u8>,
+    /// In the order of the patterns.
+    known: Vec<Pattern>,
+    uses: usize,
 }
 
-impl<'d> Patterns<'d> {
-    pub(crate) fn new(document: &'d BTreeMap<String, String>) -> Self {
-        Self { document, loaded: BTreeMap::new() }
+#[derive(Clone, Debug)]
+struct Pattern {
+    pattern: Arc<str>,
+    text: Arc<str>,
+    automaton: Option<Automaton>,
+}
+
+impl Patterns {
+    /// Patterns with their automata, in order, and the text in which they stand.
+    pub(crate) fn new(text: Vec<u8>, automata: Vec<(String, String)>) -> Self {
+        let known = automata.into_iter().map(|(pattern, text)| Pattern {
+            pattern: pattern.into(),
+            text: text.into(),
+            automaton: None,
+        });
+        Self { text, known: known.collect(), uses: 0 }
+    }
+
+    pub(crate) fn of(document: &SplitDocument) -> Self {
+        let automata = document.automata.iter().map(|(pattern, text)| (pattern.clone(), text.clone()));
+        Self::new(Vec::new(), automata.collect())
+    }
+
+    /// How often a pattern was asked for.
+    pub(crate) fn uses(&self) -> usize {
+        self.uses
     }
 
     fn get(&mut self, pattern: String) -> Result<Automaton, Cause> {
-        if let Some(automaton) = self.loaded.get(&pattern) {
-            return Ok(automaton.clone());
+        self.uses += 1;
+        let at = self.known.binary_search_by(|known| (*known.pattern).cmp(&*pattern));
+        let known = at.ok().and_then(|at| self.known.get_mut(at));
+        match (known, at) {
+            (Some(Pattern { automaton: Some(automaton), .. }), _) => Ok(automaton.clone()),
+            (Some(known), _) => Ok(known.automaton.insert(Automaton::load(&known.text)?).clone()),
+            (None, Ok(at) | Err(at)) => {
+                let automaton = regex::compile(&pattern)?;
+                let known = Pattern { pattern: pattern.into(), text: Arc::default(), automaton: Some(automaton.clone()) };
+                self.known.insert(at, known);
+                Ok(automaton)
+            }
         }
-        let automaton = match self.document.get(&pattern) {
-            Some(text) => Automaton::load(text)?,
-            None => regex::compile(&pattern)?,
-        };
-        self.loaded.insert(pattern, automaton.clone());
-        Ok(automaton)
     }
 
     /// The automata that were asked for, as they stand in a document.
     #[cfg(feature = "authoring")]
-    pub(crate) fn into_texts(self) -> BTreeMap<String, String> {
-        self.loaded.into_iter().map(|(pattern, automaton)| (pattern, automaton.to_text())).collect()
+    pub(crate) fn texts(&self) -> BTreeMap<String, String> {
+        let used =
+            self.known.iter().filter_map(|known| Some((known.pattern.to_string(), known.automaton.as_ref()?.to_text())));
+        used.collect()
     }
 }
 
 impl Matcher {
-    pub(crate) fn compile(condition: &Condition, patterns: &mut Patterns<'_>) -> Result<Self, CompileError> {
+    pub(crate) fn compile(condition: &Condition, patterns: &mut Patterns) -> Result<Self, CompileError> {
         let tests = match condition.source() {
             Ok(source) => vec![(true, Test::compile(source, patterns)?)],
             Err(Condition::Not(source)) => vec![negated(source, patterns)?],
@@ -118,47 +160,50 @@ impl Matcher {
         Ok(Self(tests))
     }
 
+    /// The source of a condition that compares with literals alone, whether it ignores case, and the literals.
+    pub(crate) fn literals(&self) -> Option<(&TextSource, bool, &[String])> {
+        match self.0.as_slice() {
+            [(true, Test::Text(source, Text { operator: Operator::In(literals), ignore_case }))] => {
+                Some((source, *ignore_case, literals))
+            }
+            [(true, Test::Text(source, Text { operator: Operator::Exact(literal), ignore_case }))] => {
+                Some((source, *ignore_case, std::slice::from_ref(literal)))
+            }
+            _ => None,
+        }
+    }
+
     pub(crate) fn holds(&self, request: &impl RequestView) -> bool {
         self.0.iter().any(|(wanted, test)| test.holds(request) == *wanted)
     }
 }
 
-fn negated(source: &Source, patterns: &mut Patterns<'_>) -> Result<(bool, Test), CompileError> {
+fn negated(source: &Source, patterns: &mut Patterns) -> Result<(bool, Test), CompileError> {
     let compiled = source.source().map_err(|_| Cause::NoCondition.at("")).and_then(|source| Test::compile(source, patterns));
     compiled.map(|test| (false, test)).map_err(|error| error.within("not"))
 }
 
 impl Test {
-    fn compile(source: SourceRef<'_>, patterns: &mut Patterns<'_>) -> Result<Self, CompileError> {
+    fn compile(source: SourceRef<'_>, patterns: &mut Patterns) -> Result<Self, CompileError> {
         let mut text = |of: Operators<'_>| Text::compile(&of, patterns, TEXT_OPERATORS);
         let (name, test) = match source {
-            SourceRef::Header(of) => {
-                ("header", text(of.operators()).and_then(|text| Ok(Self::Header(header_name(of)?, text))))
+            SourceRef::Header(of) => ("header", text(of.operators()).and_then(|text| Ok((header_name(of)?, text)))),
+            SourceRef::Cookie(of) => ("cookie", text(of.operators()).and_then(|text| Ok((cookie_name(of)?, text)))),
+            SourceRef::Query(of) => ("query", text(of.operators()).and_then(|text| Ok((query_name(of)?, text)))),
+            SourceRef::Method(of) => ("method", text(of.operators()).map(|text| (TextSource::Method, text))),
+            SourceRef::Authority(of) => ("authority", text(of.operators()).map(|text| (TextSource::Authority, text))),
+            SourceRef::Path(of) => ("path", path(of, patterns).map(|text| (TextSource::Path, text))),
+            SourceRef::Os(of) => return os(of).map(Self::Os).map_err(|error| error.within("os")),
+            SourceRef::SourceAddress(of) => {
+                return networks(&of.one_of).map(Self::Source).map_err(|error| error.within("sourceAddress"));
             }
-            SourceRef::Cookie(of) => {
-                ("cookie", text(of.operators()).and_then(|text| Ok(Self::Cookie(cookie_name(of)?, text))))
-            }
-            SourceRef::Query(of) => ("query", text(of.operators()).and_then(|text| Ok(Self::Query(query_name(of)?, text)))),
-            SourceRef::Method(of) => ("method", text(of.operators()).map(Self::Method)),
-            SourceRef::Authority(of) => ("authority", text(of.operators()).map(Self::Authority)),
-            SourceRef::Path(of) => ("path", path(of, patterns).map(Self::Path)),
-            SourceRef::Os(of) => ("os", os(of).map(Self::Os)),
-            SourceRef::SourceAddress(of) => ("sourceAddress", networks(&of.one_of).map(Self::Source)),
         };
-        test.map_err(|error| error.within(name))
+        test.map(|(source, text)| Self::Text(source, text)).map_err(|error| error.within(name))
     }
 
     fn holds(&self, request: &impl RequestView) -> bool {
         match self {
-            Self::Header(name, text) => text.holds(joined(request, name).as_deref()),
-            Self::Cookie(name, text) => text.holds(cookie(request.values("cookie"), name.as_bytes())),
-            Self::Query(name, text) => {
-                let value = target(request).and_then(|target| query::parameter(target, name.as_bytes()));
-                text.holds(value.as_deref())
-            }
-            Self::Path(text) => text.holds(target(request).map(query::path)),
-            Self::Method(text) => text.holds(request.values(":method").next()),
-            Self::Authority(text) => text.holds(request.values(":authority").next()),
+            Self::Text(source, text) => text.holds(source.value(request).as_deref()),
             Self::Os(test) => {
                 let os = joined(request, "user-agent").and_then(|value| Os::of_user_agent(&value));
                 match test {
@@ -174,12 +219,26 @@ impl Test {
     }
 }
 
+impl TextSource {
+    /// What stands there in a request.
+    pub(crate) fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
+        match self {
+            Self::Header(name) => joined(request, name),
+            Self::Cookie(name) => cookie(request.values("cookie"), name.as_bytes()).map(Cow::Borrowed),
+            Self::Query(name) => query::parameter(target(request)?, name.as_bytes()),
+            Self::Path => target(request).map(query::path).map(Cow::Borrowed),
+            Self::Method => request.values(":method").next().map(Cow::Borrowed),
+            Self::Authority => request.values(":authority").next().map(Cow::Borrowed),
+        }
+    }
+}
+
 fn target(request: &impl RequestView) -> Option<&[u8]> {
     request.values(":path").next()
 }
 
 impl Text {
-    fn compile(of: &Operators<'_>, patterns: &mut Patterns<'_>, names: &'static str) -> Result<Self, CompileError> {
+    fn compile(of: &Operators<'_>, patterns: &mut Patterns, names: &'static str) -> Result<Self, CompileError> {
         let texts = of.texts.iter().filter_map(|&(name, text)| text.map(|_| name));
         let rest = [of.one_of.map(|_| "in"), of.present.map(|_| "present")];
         let mut written = texts.chain(rest.into_iter().flatten());
@@ -215,44 +274,55 @@ impl Text {
         if let Operator::Present(wanted) = self.operator {
             return value.is_some() == wanted;
         }
-        let Some(value) = value.and_then(|value| std::str::from_utf8(value).ok()) else {
+        let Some(value) = value else {
             return false;
         };
-        let value = match self.ignore_case {
-            true => Cow::Owned(value.to_ascii_lowercase()),
-            false => Cow::Borrowed(value),
-        };
-        match &self.operator {
-            Operator::Exact(text) => value == *text,
-            Operator::Prefix(text) => value.starts_with(text),
-            Operator::Suffix(text) => value.ends_with(text),
-            Operator::Contains(text) => value.contains(text),
-            Operator::PathPrefix(prefix) => {
-                value.strip_prefix(prefix.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+        let holds = match &self.operator {
+            Operator::Exact(text) => self.same(value, text),
+            Operator::In(texts) => texts.iter().any(|text| self.same(value, text)),
+            Operator::Prefix(text) => value.get(..text.len()).is_some_and(|start| self.same(start, text)),
+            Operator::Suffix(text) => {
+                let start = value.len().checked_sub(text.len());
+                start.and_then(|start| value.get(start..)).is_some_and(|end| self.same(end, text))
             }
-            Operator::Regex(automaton) => automaton.matches(&value),
-            Operator::In(texts) => texts.iter().any(|text| value == *text),
+            Operator::PathPrefix(prefix) => value
+                .split_at_checked(prefix.len())
+                .is_some_and(|(start, rest)| (rest.is_empty() || rest.starts_with(b"/")) && self.same(start, prefix)),
+            Operator::Contains(text) => std::str::from_utf8(value).is_ok_and(|value| match self.ignore_case {
+                true => value.to_ascii_lowercase().contains(text),
+                false => value.contains(text),
+            }),
+            Operator::Regex(automaton) => std::str::from_utf8(value).is_ok_and(|value| automaton.matches(value)),
             Operator::Present(_) => true,
+        };
+        // Bytes that are no text match no text, but few are worth the look.
+        holds && std::str::from_utf8(value).is_ok()
+    }
+
+    fn same(&self, value: &[u8], text: &str) -> bool {
+        match self.ignore_case {
+            true => value.eq_ignore_ascii_case(text.as_bytes()),
+            false => value == text.as_bytes(),
         }
     }
 }
 
-fn header_name(of: &NamedMatch) -> Result<String, CompileError> {
-    check_header_name(&of.name).map_err(|cause| cause.at("name"))
+fn header_name(of: &NamedMatch) -> Result<TextSource, CompileError> {
+    check_header_name(&of.name).map(TextSource::Header).map_err(|cause| cause.at("name"))
 }
 
-fn cookie_name(of: &NamedMatch) -> Result<String, CompileError> {
-    check_cookie_name(&of.name).map(|()| of.name.clone()).map_err(|cause| cause.at("name"))
+fn cookie_name(of: &NamedMatch) -> Result<TextSource, CompileError> {
+    check_cookie_name(&of.name).map(|()| TextSource::Cookie(of.name.clone())).map_err(|cause| cause.at("name"))
 }
 
-fn query_name(of: &NamedMatch) -> Result<String, CompileError> {
+fn query_name(of: &NamedMatch) -> Result<TextSource, CompileError> {
     match of.name.is_empty() {
         true => Err(Cause::Empty.at("name")),
-        false => Ok(of.name.clone()),
+        false => Ok(TextSource::Query(of.name.clone())),
     }
 }
 
-fn path(of: &PathMatch, patterns: &mut Patterns<'_>) -> Result<Text, CompileError> {
+fn path(of: &PathMatch, patterns: &mut Patterns) -> Result<Text, CompileError> {
     let operators = of.operators();
     let Some(prefix) = &of.path_prefix else {
         return Text::compile(&operators, patterns, PATH_OPERATORS);

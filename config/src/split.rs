@@ -1,38 +1,43 @@
 //! The compiled document: everything that can fail has failed here.
 
-#[cfg(feature = "authoring")]
-use std::collections::BTreeMap;
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::bucket::{Algorithm, BUCKETS};
+use crate::directory::Directory;
 use crate::document::{ReleaseSplit, Rule, SplitDocument};
 use crate::error::{Cause, CompileError, DocumentError};
 use crate::keying::Keying;
-use crate::matcher::{Matcher, Patterns};
+use crate::matcher::{Matcher, Patterns, TextSource};
 use crate::name::{check_header_name, check_release_name, check_version_name};
-use crate::request::Destination;
+use crate::request::{Destination, RequestView};
+use crate::rules::Rules;
+use crate::update::Update;
 
 /// A document that can decide.
 #[derive(Clone, Debug)]
 pub struct Split {
-    routing_header: String,
-    report_reason: bool,
-    releases: Vec<Release>,
-    /// For each host the releases on it, by index; few, since they differ by port.
-    hosts: HashMap<String, Vec<usize>>,
+    pub(crate) routing_header: String,
+    pub(crate) report_reason: bool,
+    /// The releases' numbers in the directory, in the document's order.
+    pub(crate) order: Vec<u32>,
+    pub(crate) directory: Directory,
+    pub(crate) patterns: Arc<Patterns>,
 }
 
 /// The split of one release.
 #[derive(Clone, Debug)]
 pub struct Release {
+    /// As it stands in the document, if it was read from one.
+    pub(crate) text: Box<[u8]>,
     pub(crate) name: String,
-    host: String,
+    pub(crate) hosts: Vec<String>,
     pub(crate) stable: String,
     ports: Vec<u16>,
     pub(crate) takeover: Option<String>,
-    pub(crate) rules: Vec<CompiledRule>,
+    pub(crate) rules: Rules,
     pub(crate) base: Shares,
+    /// Whether a condition has a pattern, so that the document's automata count too.
+    pub(crate) patterns: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -57,63 +62,40 @@ pub(crate) struct Shares {
 }
 
 impl Split {
-    /// Reads and compiles a document.
+    /// Reads and compiles a document; [`Update`] does it in pieces.
     ///
     /// # Errors
     /// What is wrong with the text or with what it says, and where.
     pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
-        Ok(Self::compile(&SplitDocument::parse(text)?)?)
+        let mut update = Update::new(text.to_vec(), None);
+        loop {
+            if let Some(split) = update.step(usize::MAX)? {
+                return Ok(split);
+            }
+        }
     }
 
-    /// Compiles a document: the only way to an engine.
+    /// Compiles a document that is there as data.
     ///
     /// # Errors
     /// The first thing that is wrong, with its path.
     pub fn compile(document: &SplitDocument) -> Result<Self, CompileError> {
-        Self::with_patterns(document, &mut Patterns::new(&document.automata))
+        Self::with_patterns(document, Patterns::of(document))
     }
 
-    fn with_patterns(document: &SplitDocument, patterns: &mut Patterns<'_>) -> Result<Self, CompileError> {
+    fn with_patterns(document: &SplitDocument, mut patterns: Patterns) -> Result<Self, CompileError> {
         let routing_header = check_header_name(&document.routing_header).map_err(|cause| cause.at("routingHeader"))?;
-        let mut split = Self {
-            routing_header,
-            report_reason: document.report_reason,
-            releases: Vec::with_capacity(document.splits.len()),
-            hosts: HashMap::new(),
-        };
-        let mut names = BTreeSet::new();
+        let (mut order, mut directory) = (Vec::with_capacity(document.splits.len()), Directory::default());
         for (index, entry) in document.splits.iter().enumerate() {
             let place = |error: CompileError| error.within(&format!("splits[{index}]"));
-            if !names.insert(entry.release.as_str()) {
+            if directory.named(&entry.release).is_some() {
                 return Err(place(Cause::Release(entry.release.clone()).at("release")));
             }
-            let release = Release::compile(entry, patterns).map_err(place)?;
-            split.add(release, &entry.hosts).map_err(place)?;
+            let release = Release::compile(entry, &mut patterns).map_err(place)?;
+            order.push(directory.enter(Arc::new(release)).map_err(place)?);
         }
-        Ok(split)
-    }
-
-    fn add(&mut self, release: Release, hosts: &[String]) -> Result<(), CompileError> {
-        if hosts.is_empty() {
-            return Err(Cause::NoHost.at("hosts"));
-        }
-        for (index, host) in hosts.iter().enumerate() {
-            let refuse = |cause: Cause| cause.at(format!("hosts[{index}]"));
-            if host.is_empty() || host.contains(['/', ',', '*']) || host.contains(char::is_whitespace) || !host_only(host) {
-                return Err(refuse(Cause::Host(host.clone())));
-            }
-            let here = self.hosts.entry(Destination::new(host, None).host.into_owned()).or_default();
-            let other = here.iter().filter_map(|&at| self.releases.get(at)).find(|other| other.overlaps(&release));
-            if let Some(other) = other {
-                return Err(refuse(Cause::Taken { host: host.clone(), other: other.name.clone() }));
-            }
-            // A host that is listed twice is no second release.
-            if here.last() != Some(&self.releases.len()) {
-                here.push(self.releases.len());
-            }
-        }
-        self.releases.push(release);
-        Ok(())
+        let report_reason = document.report_reason;
+        Ok(Self { routing_header, report_reason, order, directory, patterns: Arc::new(patterns) })
     }
 
     /// The name of the header that carries the version, in lower case.
@@ -128,17 +110,31 @@ impl Split {
         self.report_reason
     }
 
-    /// All releases, in the document's order.
+    /// How many releases there are.
     #[must_use]
-    pub fn releases(&self) -> &[Release] {
-        &self.releases
+    pub fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// All releases, in the document's order.
+    pub fn releases(&self) -> impl Iterator<Item = &Release> {
+        (0..self.len()).filter_map(|index| self.release_at(index))
+    }
+
+    pub(crate) fn release_at(&self, index: usize) -> Option<&Release> {
+        self.directory.get(*self.order.get(index)?).map(|release| &**release)
     }
 
     /// The release that routes a destination; its cost does not grow with the number of releases.
     #[must_use]
     pub fn release(&self, destination: &Destination<'_>) -> Option<&Release> {
-        let here = self.hosts.get(destination.host.as_ref())?;
-        here.iter().filter_map(|&at| self.releases.get(at)).find(|release| release.routes(destination.port))
+        self.directory.routing(destination)
     }
 }
 
@@ -149,21 +145,30 @@ impl SplitDocument {
     /// # Errors
     /// As [`Split::compile`].
     pub fn embed_automata(&mut self) -> Result<Split, CompileError> {
-        let none = BTreeMap::new();
-        let mut patterns = Patterns::new(&none);
-        let split = Split::with_patterns(self, &mut patterns)?;
-        self.automata = patterns.into_texts();
+        let split = Split::with_patterns(self, Patterns::default())?;
+        self.automata = split.patterns.texts();
         Ok(split)
     }
 }
 
-/// Whether a text has no port; an IPv6 address in brackets is a host.
-fn host_only(host: &str) -> bool {
-    !host.contains(':') || (host.starts_with('[') && host.ends_with(']'))
+fn check_hosts(hosts: &[String]) -> Result<(), CompileError> {
+    if hosts.is_empty() {
+        return Err(Cause::NoHost.at("hosts"));
+    }
+    // An IPv6 address in brackets is a host and not one with a port.
+    let host_only = |host: &str| !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
+    let fits = |host: &String| {
+        !host.is_empty() && !host.contains(['/', ',', '*']) && !host.contains(char::is_whitespace) && host_only(host)
+    };
+    match hosts.iter().position(|host| !fits(host)) {
+        Some(index) => Err(Cause::Host(hosts.get(index).cloned().unwrap_or_default()).at(format!("hosts[{index}]"))),
+        None => Ok(()),
+    }
 }
 
 impl Release {
-    fn compile(entry: &ReleaseSplit, patterns: &mut Patterns<'_>) -> Result<Self, CompileError> {
+    pub(crate) fn compile(entry: &ReleaseSplit, patterns: &mut Patterns) -> Result<Self, CompileError> {
+        let used = patterns.uses();
         check_release_name(&entry.release).map_err(|cause| cause.at("release"))?;
         check_version_name(&entry.stable).map_err(|cause| cause.at("stable"))?;
         if let Some(index) = entry.ports.iter().position(|&port| port == 0) {
@@ -177,22 +182,22 @@ impl Release {
             None => Keying::per_request(&entry.release),
         });
         let mut rules: Vec<CompiledRule> = Vec::with_capacity(entry.rules.len());
-        let mut names = BTreeSet::new();
         for (index, rule) in entry.rules.iter().enumerate() {
             let place = |error: CompileError| error.within(&format!("rules[{index}]"));
-            if !names.insert(rule.name.as_str()) {
-                return Err(place(Cause::RuleName(rule.name.clone()).at("name")));
-            }
             rules.push(CompiledRule::compile(rule, &entry.release, &keying, patterns).map_err(place)?);
         }
+        let rules = Rules::new(rules)?;
+        check_hosts(&entry.hosts)?;
         Ok(Self {
+            text: Box::default(),
             name: entry.release.clone(),
-            host: entry.hosts.first().cloned().unwrap_or_default(),
+            hosts: entry.hosts.clone(),
             stable: entry.stable.clone(),
             ports: entry.ports.clone(),
             takeover: entry.takeover.clone(),
             rules,
             base: Shares::compile(&entry.buckets, keying)?,
+            patterns: patterns.uses() > used,
         })
     }
 
@@ -205,23 +210,34 @@ impl Release {
     /// The first of its hosts and ports, as a client would name it: `HOST` or `HOST:PORT`.
     #[must_use]
     pub fn authority(&self) -> String {
+        let host = self.hosts.first().map(String::as_str).unwrap_or_default();
         match self.ports.first() {
-            Some(port) => format!("{}:{port}", self.host),
-            None => self.host.clone(),
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
         }
     }
 
-    fn routes(&self, port: Option<u16>) -> bool {
+    pub(crate) fn routes(&self, port: Option<u16>) -> bool {
         self.ports.is_empty() || port.is_none_or(|port| self.ports.contains(&port))
     }
 
-    fn overlaps(&self, other: &Self) -> bool {
+    pub(crate) fn overlaps(&self, other: &Self) -> bool {
         other.ports.is_empty() || self.ports.is_empty() || other.ports.iter().any(|port| self.ports.contains(port))
     }
 }
 
 impl CompiledRule {
-    fn compile(rule: &Rule, release: &str, base: &Arc<Keying>, patterns: &mut Patterns<'_>) -> Result<Self, CompileError> {
+    /// Whether all conditions hold.
+    pub(crate) fn holds(&self, request: &impl RequestView) -> bool {
+        self.when.iter().all(|matcher| matcher.holds(request))
+    }
+
+    /// The first condition that compares with literals.
+    pub(crate) fn literals(&self) -> Option<(&TextSource, bool, &[String])> {
+        self.when.iter().find_map(Matcher::literals)
+    }
+
+    fn compile(rule: &Rule, release: &str, base: &Arc<Keying>, patterns: &mut Patterns) -> Result<Self, CompileError> {
         if rule.name.is_empty() {
             return Err(Cause::Empty.at("name"));
         }

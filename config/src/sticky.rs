@@ -53,7 +53,7 @@ pub struct JwtClaim {
     /// The claim, such as `sub`.
     pub claim: String,
     /// The header that holds the token, with or without `Bearer`.
-    #[serde(default = "authorization", skip_serializing_if = "is_authorization")]
+    #[serde(default = "JwtClaim::default_header", skip_serializing_if = "is_authorization")]
     pub header: String,
 }
 
@@ -146,8 +146,10 @@ fn ipv6_prefix() -> u8 {
     64
 }
 
-fn authorization() -> String {
-    "authorization".to_owned()
+impl JwtClaim {
+    pub(crate) fn default_header() -> String {
+        "authorization".to_owned()
+    }
 }
 
 fn is_authorization(header: &str) -> bool {

@@ -46,7 +46,7 @@ impl Standalone {
     pub fn run(self) -> Result<(), Failure> {
         if self.check {
             let checked = resolve::resolve(&self.file, manifest(&self.file, &read(&self.file)?)?, &State::default())?;
-            let (services, releases) = (checked.spec.services.len(), checked.checked.split.releases().len());
+            let (services, releases) = (checked.spec.services.len(), checked.checked.split.len());
             anstream::println!("{}: valid, {services} services, {releases} releases", self.file.display());
             return Ok(());
         }

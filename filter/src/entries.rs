@@ -13,6 +13,9 @@ use crate::{buffer, host, plugin, stream};
 /// How often counts go to the host.
 const FLUSH_MILLISECONDS: u32 = 1000;
 
+/// How soon reading goes on in a large document.
+const READ_ON_MILLISECONDS: u32 = 1;
+
 /// The host is about to hand over so many bytes.
 #[unsafe(no_mangle)]
 extern "C" fn serin_on_memory_allocate(size: usize) -> *mut u8 {
@@ -29,16 +32,24 @@ extern "C" fn serin_on_vm_start(_root: u32, _size: usize) -> bool {
 
 /// A plugin has a new document. Always true: false would give 500 to every request until a good document comes.
 #[unsafe(no_mangle)]
-extern "C" fn serin_on_configure(_root: u32, _size: usize) -> bool {
-    host::set_tick_period(FLUSH_MILLISECONDS);
-    plugin::of_configuration().configure(host::configuration().unwrap_or_default().into_vec());
+extern "C" fn serin_on_configure(root: u32, _size: usize) -> bool {
+    let document = host::configuration().unwrap_or_default().into_vec();
+    let done = plugin::of_configuration(root).configure(document);
+    host::set_tick_period(if done { FLUSH_MILLISECONDS } else { READ_ON_MILLISECONDS });
     true
 }
 
-/// Time has passed for a plugin; counts of all are due.
+/// Time has passed for a plugin.
 #[unsafe(no_mangle)]
-extern "C" fn serin_on_tick(_root: u32) {
-    plugin::all().iter().for_each(|plugin| plugin.flush());
+extern "C" fn serin_on_tick(root: u32) {
+    let Some(plugin) = plugin::of_root(root) else {
+        return;
+    };
+    if !plugin.is_reading() {
+        plugin.flush();
+    } else if plugin.read_on() {
+        host::set_tick_period(FLUSH_MILLISECONDS);
+    }
 }
 
 /// The headers of a request are there.

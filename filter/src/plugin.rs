@@ -3,11 +3,12 @@
 //! Plugins of one module share a VM and so this memory, whatever scope they were configured for: each has its state under its
 //! own name. Nearly always there is one, and then no stream needs to ask whose it is.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use proxy_wasm::types::LogLevel;
-use serin_config::{Decision, Split};
+use serin_config::{Decision, DocumentError, Split, Update};
 
 use crate::counts::{Counts, documents_metric};
 use crate::host;
@@ -15,13 +16,20 @@ use crate::host;
 /// The header that is removed while there is no document that could name another one.
 pub(crate) const ROUTING_HEADER: &str = "x-serin-version";
 
+/// How much of a document is read at once while requests wait: less than a millisecond's work.
+const PIECE_BYTES: usize = 32 * 1024;
+
 /// The state of one plugin.
 #[derive(Default)]
 pub(crate) struct Plugin {
     name: Vec<u8>,
+    /// The root context of its last configuration.
+    root: Cell<u32>,
     /// The filter state in which the cookie of a response waits; two plugins of one stream have two.
     cookie_state: String,
-    split: RefCell<Option<Rc<Split>>>,
+    split: RefCell<Option<Arc<Split>>>,
+    /// A document that is being read.
+    update: RefCell<Option<Update>>,
     counts: RefCell<Counts>,
 }
 
@@ -29,25 +37,27 @@ thread_local! {
     static PLUGINS: RefCell<Vec<Rc<Plugin>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// All plugins of this VM.
-pub(crate) fn all() -> Vec<Rc<Plugin>> {
-    // Nothing here calls back, so no state is ever borrowed twice; if it were, there would be nothing to see.
-    PLUGINS.with(|plugins| plugins.try_borrow().map(|plugins| plugins.clone()).unwrap_or_default())
+/// The plugin whose configuration has this root context. Nothing here calls back, so no state is ever borrowed twice; if it
+/// were, there would be nothing to see.
+pub(crate) fn of_root(root: u32) -> Option<Rc<Plugin>> {
+    PLUGINS.with(|plugins| plugins.try_borrow().ok()?.iter().find(|plugin| plugin.root.get() == root).cloned())
 }
 
-/// The plugin that is being configured.
-pub(crate) fn of_configuration() -> Rc<Plugin> {
+/// The plugin that is being configured, with a new root context.
+pub(crate) fn of_configuration(root: u32) -> Rc<Plugin> {
     let name = host::plugin_name().unwrap_or_default();
     PLUGINS.with(|plugins| {
         let Ok(mut plugins) = plugins.try_borrow_mut() else {
             return Rc::default();
         };
-        if let Some(known) = plugins.iter().find(|plugin| *plugin.name == *name) {
-            return Rc::clone(known);
-        }
-        let cookie_state = format!("serin_set_cookie.{}", name.escape_ascii());
-        let plugin = Rc::new(Plugin { name: name.to_vec(), cookie_state, ..Plugin::default() });
-        plugins.push(Rc::clone(&plugin));
+        let known = plugins.iter().find(|plugin| *plugin.name == *name).cloned();
+        let plugin = known.unwrap_or_else(|| {
+            let cookie_state = format!("serin_set_cookie.{}", name.escape_ascii());
+            let plugin = Rc::new(Plugin { name: name.to_vec(), cookie_state, ..Plugin::default() });
+            plugins.push(Rc::clone(&plugin));
+            plugin
+        });
+        plugin.root.set(root);
         plugin
     })
 }
@@ -73,7 +83,7 @@ pub(crate) fn with_current(see: impl FnOnce(&Plugin)) {
 
 impl Plugin {
     /// The last good document.
-    pub(crate) fn split(&self) -> Option<Rc<Split>> {
+    pub(crate) fn split(&self) -> Option<Arc<Split>> {
         self.split.try_borrow().ok()?.clone()
     }
 
@@ -82,32 +92,61 @@ impl Plugin {
         &self.cookie_state
     }
 
-    /// Takes up a document; a bad one is told and counted, and changes nothing.
-    pub(crate) fn configure(&self, text: Vec<u8>) {
-        match Split::parse(&text) {
-            Ok(split) => {
-                let releases = split.releases().len();
-                host::log(LogLevel::Info, &format!("adopted a split document of {releases} releases, {} bytes", text.len()));
-                self.adopt(split);
-            }
-            Err(error) => {
-                let meanwhile = match self.split() {
-                    Some(_) => "the last good one keeps deciding",
-                    None => "there is none yet, so requests take the default route",
-                };
-                let size = text.len();
-                host::log(LogLevel::Error, &format!("refused a split document of {size} bytes: {error}; {meanwhile}"));
-                host::count(&documents_metric(false), 1);
-            }
+    /// Takes up a document; a bad one is told and counted, and changes nothing. Says whether it is done with it: while another
+    /// document decides, a large change is read in pieces.
+    pub(crate) fn configure(&self, text: Vec<u8>) -> bool {
+        let previous = self.split();
+        // Nothing decides yet, and a request that comes before the document would take the default route.
+        let piece = if previous.is_some() { PIECE_BYTES } else { usize::MAX };
+        self.go_on(Update::new(text, previous), piece)
+    }
+
+    /// Whether a document is being read.
+    pub(crate) fn is_reading(&self) -> bool {
+        self.update.try_borrow().is_ok_and(|update| update.is_some())
+    }
+
+    /// Reads on in a document that is being read; says whether it is done with it.
+    pub(crate) fn read_on(&self) -> bool {
+        match self.update.try_borrow_mut().ok().and_then(|mut update| update.take()) {
+            Some(update) => self.go_on(update, PIECE_BYTES),
+            None => true,
         }
     }
 
-    fn adopt(&self, split: Split) {
+    fn go_on(&self, mut update: Update, piece: usize) -> bool {
+        let step = update.step(piece);
+        let bytes = update.bytes();
+        let unfinished = matches!(step, Ok(None));
+        if let Ok(mut pending) = self.update.try_borrow_mut() {
+            // A document that was still being read is out of date.
+            *pending = unfinished.then_some(update);
+        }
+        match step {
+            Ok(None) => {}
+            Ok(Some(split)) => self.adopt(split, bytes),
+            Err(error) => self.refuse(&error, bytes),
+        }
+        !unfinished
+    }
+
+    fn refuse(&self, error: &DocumentError, bytes: usize) {
+        let meanwhile = match self.split() {
+            Some(_) => "the last good one keeps deciding",
+            None => "there is none yet, so requests take the default route",
+        };
+        host::log(LogLevel::Error, &format!("refused a split document of {bytes} bytes: {error}; {meanwhile}"));
+        host::count(&documents_metric(false), 1);
+    }
+
+    fn adopt(&self, split: Split, bytes: usize) {
+        let releases = split.len();
+        host::log(LogLevel::Info, &format!("adopted a split document of {releases} releases, {bytes} bytes"));
         self.flush();
         host::count(&documents_metric(true), 1);
         if let (Ok(mut current), Ok(mut counts)) = (self.split.try_borrow_mut(), self.counts.try_borrow_mut()) {
             counts.clear();
-            *current = Some(Rc::new(split));
+            *current = Some(Arc::new(split));
         }
     }
 

@@ -145,7 +145,7 @@ impl Asked {
     /// # Errors
     /// A value cannot be read.
     pub fn complete(&self, checked: &Checked) -> Result<(String, crate::host::Headers), Box<dyn Error>> {
-        let only = checked.split.releases().first().map(|release| release.authority()).unwrap_or_default();
+        let only = checked.split.releases().next().map(|release| release.authority()).unwrap_or_default();
         let destination = self.destination.clone().unwrap_or(only);
         let mut headers = crate::host::Headers::new();
         for (name, value) in [(":method", "GET"), (":path", "/"), (":authority", destination.as_str())] {

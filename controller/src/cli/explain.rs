@@ -102,11 +102,12 @@ impl Asked {
 
     /// The destination and the request, with what a client would have sent by itself.
     fn fill(self, split: &Split) -> Result<(String, Request), String> {
-        let destination = match (self.destination, split.releases()) {
-            (Some(destination), _) => destination,
-            (None, [only]) => only.authority(),
-            (None, releases) => {
-                let count = releases.len();
+        let mut releases = split.releases();
+        let destination = match (self.destination, releases.next(), releases.next()) {
+            (Some(destination), ..) => destination,
+            (None, Some(only), None) => only.authority(),
+            (None, ..) => {
+                let count = split.len();
                 return Err(format!("no destination, and the file has {count} releases; say HOST:PORT of one of them"));
             }
         };

@@ -48,9 +48,9 @@ impl Validate {
             && !manifest.standalones.is_empty()
         {
             let checked = standalone::check(path, manifest.clone())?;
-            return Ok(Summary { releases: checked.split.releases().len(), bytes: checked.document.to_json().len() });
+            return Ok(Summary { releases: checked.split.len(), bytes: checked.document.to_json().len() });
         }
         let checked = file.compile(path)?;
-        Ok(Summary { releases: checked.split.releases().len(), bytes: checked.document.to_json().len() })
+        Ok(Summary { releases: checked.split.len(), bytes: checked.document.to_json().len() })
     }
 }

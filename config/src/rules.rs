@@ -1,0 +1,158 @@
+//! Rules in order, and an index of those that compare with a literal: a thousand of them cost about as much as one.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+use crate::error::{Cause, CompileError};
+use crate::matcher::TextSource;
+use crate::request::RequestView;
+use crate::split::CompiledRule;
+
+/// Fewer rules than this are asked one after the other.
+const LEAST: usize = 8;
+
+/// Sources that have an index; rules on further ones are asked one after the other.
+const MOST: usize = 7;
+
+/// The rules of a release.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules {
+    all: Vec<CompiledRule>,
+    index: Option<Box<Index>>,
+}
+
+/// For each rule one of its conditions, so that a request sees few rules that cannot match.
+#[derive(Clone, Debug, Default)]
+struct Index {
+    sources: Vec<Literals>,
+    /// The numbers of rules that any request may match, in order.
+    rest: Vec<u32>,
+}
+
+/// The literals that rules compare one source with.
+#[derive(Clone, Debug)]
+struct Literals {
+    source: TextSource,
+    ignore_case: bool,
+    /// Places in `rules`.
+    table: HashTable<u32>,
+    /// Each literal with the numbers of its rules, in order.
+    rules: Vec<(String, Vec<u32>)>,
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    FixedState::default().hash_one(bytes)
+}
+
+fn at<T>(list: &[T], number: u32) -> Option<&T> {
+    list.get(usize::try_from(number).ok()?)
+}
+
+impl Rules {
+    /// Checks that each has its own name, and makes the index.
+    pub(crate) fn new(all: Vec<CompiledRule>) -> Result<Self, CompileError> {
+        let mut names: HashTable<u32> = HashTable::new();
+        let name = |number: u32| at(&all, number).map_or("", |rule| &rule.name);
+        for (number, rule) in (0..).zip(&all) {
+            let hashed = hash(rule.name.as_bytes());
+            if names.find(hashed, |&other| name(other) == rule.name).is_some() {
+                return Err(Cause::RuleName(rule.name.clone()).at(format!("rules[{number}].name")));
+            }
+            names.insert_unique(hashed, number, |&other| hash(name(other).as_bytes()));
+        }
+        let index = (all.len() >= LEAST).then(|| Box::new(Index::of(&all))).filter(|index| !index.sources.is_empty());
+        Ok(Self { all, index })
+    }
+
+    /// All rules, in order.
+    pub(crate) fn iter(&self) -> std::slice::Iter<'_, CompiledRule> {
+        self.all.iter()
+    }
+
+    /// The first rule whose conditions all hold.
+    pub(crate) fn first(&self, request: &impl RequestView) -> Option<&CompiledRule> {
+        let Some(index) = &self.index else {
+            return self.all.iter().find(|rule| rule.holds(request));
+        };
+        let mut lists: [&[u32]; MOST + 1] = [&[]; MOST + 1];
+        let found = std::iter::once(&*index.rest).chain(index.sources.iter().map(|source| source.rules(request)));
+        lists.iter_mut().zip(found).for_each(|(list, found)| *list = found);
+        loop {
+            // Each rule is in one list, so the smallest head is the next rule in order.
+            let list = lists.iter_mut().filter(|list| !list.is_empty()).min_by_key(|list| list.first().copied())?;
+            let (&number, behind) = list.split_first()?;
+            *list = behind;
+            if let Some(rule) = at(&self.all, number).filter(|rule| rule.holds(request)) {
+                return Some(rule);
+            }
+        }
+    }
+}
+
+impl Index {
+    fn of(all: &[CompiledRule]) -> Self {
+        let mut sources: Vec<(Literals, usize)> = Vec::new();
+        for (source, ignore_case, literals) in all.iter().filter_map(CompiledRule::literals) {
+            match sources.iter_mut().find(|(known, _)| known.source == *source && known.ignore_case == ignore_case) {
+                Some((_, count)) => *count += literals.len(),
+                None => sources.push((Literals::new(source.clone(), ignore_case), literals.len())),
+            }
+        }
+        sources.retain(|(_, count)| *count >= LEAST);
+        sources.truncate(MOST);
+        let mut index = Self { sources: sources.into_iter().map(|(source, _)| source).collect(), rest: Vec::new() };
+        for (number, rule) in (0..).zip(all) {
+            let indexed = rule.literals().and_then(|(source, ignore_case, literals)| {
+                let known = |known: &&mut Literals| known.source == *source && known.ignore_case == ignore_case;
+                Some((index.sources.iter_mut().find(known)?, literals))
+            });
+            match indexed {
+                Some((source, literals)) => literals.iter().for_each(|literal| source.add(literal, number)),
+                None => index.rest.push(number),
+            }
+        }
+        index
+    }
+}
+
+impl Literals {
+    fn new(source: TextSource, ignore_case: bool) -> Self {
+        Self { source, ignore_case, table: HashTable::new(), rules: Vec::new() }
+    }
+
+    fn add(&mut self, literal: &str, number: u32) {
+        let Self { table, rules, .. } = self;
+        let text = |rules: &[(String, Vec<u32>)], place| at(rules, place).map(|(text, _)| hash(text.as_bytes()));
+        let hashed = hash(literal.as_bytes());
+        let place = table.find(hashed, |&place| at(rules, place).is_some_and(|(text, _)| text == literal)).copied();
+        match place.and_then(|place| rules.get_mut(usize::try_from(place).ok()?)) {
+            // One rule may list a literal twice.
+            Some((_, numbers)) if numbers.last() == Some(&number) => {}
+            Some((_, numbers)) => numbers.push(number),
+            None => {
+                let place = u32::try_from(rules.len()).unwrap_or(u32::MAX);
+                rules.push((literal.to_owned(), vec![number]));
+                table.insert_unique(hashed, place, |&place| text(rules, place).unwrap_or_default());
+            }
+        }
+    }
+
+    /// The rules whose literal is the request's value.
+    fn rules(&self, request: &impl RequestView) -> &[u32] {
+        let Some(value) = self.source.value(request) else {
+            return &[];
+        };
+        match self.ignore_case {
+            true => self.find(&value.to_ascii_lowercase()),
+            false => self.find(&value),
+        }
+    }
+
+    fn find(&self, value: &[u8]) -> &[u32] {
+        let same = |&place: &u32| at(&self.rules, place).is_some_and(|(text, _)| text.as_bytes() == value);
+        let place = self.table.find(hash(value), same);
+        place.and_then(|&place| at(&self.rules, place)).map_or(&[], |(_, numbers)| numbers)
+    }
+}
