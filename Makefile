@@ -10,7 +10,7 @@ INSTALL := scripts/envoy.sh
 endif
 export ENVOY_BIN
 
-.PHONY: help toolchain envoy build demo test check chart image mesh stack bench-cluster fuzz golden clean
+.PHONY: help toolchain envoy build demo test check chart image mesh stack bench-cluster bench-engine fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -43,6 +43,10 @@ bench-cluster: envoy ## what 1 000 releases cost; needs Go
 	cargo build --locked --release
 	cargo build --locked -p serin-tests --bin bench_cluster
 	@SERIN=$(CURDIR)/target/release/serin tests/stack/run.sh target/debug/bench_cluster
+
+bench-engine: toolchain ## what a decision costs, beside Unleash's engine; counts need valgrind
+	cargo bench --locked -p serin-bench-engine --bench engine
+	cargo bench --locked -p serin-bench-engine --bench report -- --save $(CURDIR)/docs/bench-engine.json
 
 chart: ## check deploy/ and its Helm chart, without a cluster; needs Go
 	@tests/helm/check.sh
