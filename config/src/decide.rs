@@ -214,10 +214,13 @@ impl Release {
         // An identity is hexadecimal digits.
         let identity = || String::from_utf8(key.value.to_vec()).unwrap_or_default();
         Decision {
+            release: Some(&self.name),
+            version: Some(version),
+            reason,
+            rule: None,
             key: Some(key.label),
             bucket: Some(bucket),
             set_cookie: key.issue.map(|cookie| SetCookie { cookie, value: identity() }),
-            ..Decision::of(Some(self), Some(version), reason)
         }
     }
 }

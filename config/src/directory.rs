@@ -32,10 +32,8 @@ fn at(releases: &[Option<Arc<Release>>], number: u32) -> Option<&Arc<Release>> {
     releases.get(usize::try_from(number).ok()?)?.as_ref()
 }
 
-/// The host of an entry as it is looked up.
-fn host(releases: &[Option<Arc<Release>>], (number, index): Entry) -> Option<Destination<'_>> {
-    let hosts = &at(releases, number)?.hosts;
-    Some(Destination::new(hosts.get(usize::try_from(index).ok()?)?, None))
+fn host(releases: &[Option<Arc<Release>>], (number, index): Entry) -> Option<&str> {
+    at(releases, number)?.hosts.get(usize::try_from(index).ok()?).map(String::as_str)
 }
 
 impl Directory {
@@ -56,26 +54,27 @@ impl Directory {
 
     /// The release that routes a destination.
     pub(crate) fn routing(&self, destination: &Destination<'_>) -> Option<&Release> {
-        let routes = |&&(number, index): &&Entry| {
-            self.get(number).is_some_and(|release| release.routes(destination.port))
-                && host(&self.releases, (number, index)).is_some_and(|host| host.host == destination.host)
+        let routes = |&(number, index): &Entry| {
+            let host =
+                |release: &Release| release.hosts.get(usize::try_from(index).ok()?).map(|host| *host == destination.host);
+            self.get(number).is_some_and(|release| host(release) == Some(true) && release.routes(destination.port))
         };
-        let entry = self.hosts.iter_hash(hash(&destination.host)).find(routes)?;
-        self.get(entry.0).map(|release| &**release)
+        let &(number, _) = self.hosts.find(hash(&destination.host), routes)?;
+        self.get(number).map(|release| &**release)
     }
 
-    /// Enters a release that shares neither its name nor a host and port with another one, and says its number.
-    pub(crate) fn enter(&mut self, release: Arc<Release>) -> Result<u32, CompileError> {
+    /// Enters a release that shares neither its name nor a host and port with another one, and says its number. An error names
+    /// its hosts as they are written.
+    pub(crate) fn enter(&mut self, release: Arc<Release>, written: &[String]) -> Result<u32, CompileError> {
         if self.named(&release.name).is_some() {
             return Err(Cause::Release(release.name.clone()).at("release"));
         }
-        for (index, written) in release.hosts.iter().enumerate() {
-            let name = Destination::new(written, None).host;
-            let clashes = |&&(number, index): &&Entry| {
-                self.get(number).is_some_and(|other| other.overlaps(&release))
-                    && host(&self.releases, (number, index)).is_some_and(|host| host.host == name)
+        for (index, (name, written)) in release.hosts.iter().zip(written).enumerate() {
+            let clashes = |&entry: &Entry| {
+                host(&self.releases, entry).is_some_and(|host| host == name)
+                    && self.get(entry.0).is_some_and(|other| other.overlaps(&release))
             };
-            if let Some(other) = self.hosts.iter_hash(hash(&name)).find(clashes).and_then(|&(number, _)| self.get(number)) {
+            if let Some(other) = self.hosts.find(hash(name), clashes).and_then(|&(number, _)| self.get(number)) {
                 let taken = Cause::Taken { host: written.clone(), other: other.name.clone() };
                 return Err(taken.at(format!("hosts[{index}]")));
             }
@@ -93,9 +92,9 @@ impl Directory {
         let Self { releases, names, hosts, .. } = self;
         let rehash = |&(number, _): &Entry| at(releases, number).map_or(0, |release| hash(&release.name));
         names.insert_unique(hash(&release.name), (number, 0), rehash);
-        let rehash = |&entry: &Entry| host(releases, entry).map_or(0, |host| hash(&host.host));
+        let rehash = |&entry: &Entry| host(releases, entry).map_or(0, hash);
         for (index, name) in (0..).zip(&release.hosts) {
-            hosts.insert_unique(hash(&Destination::new(name, None).host), (number, index), rehash);
+            hosts.insert_unique(hash(name), (number, index), rehash);
         }
         Ok(number)
     }
@@ -109,8 +108,7 @@ impl Directory {
             entry.remove();
         }
         for (index, name) in (0..).zip(&release.hosts) {
-            let hash = hash(&Destination::new(name, None).host);
-            if let Ok(entry) = self.hosts.find_entry(hash, |entry| *entry == (number, index)) {
+            if let Ok(entry) = self.hosts.find_entry(hash(name), |entry| *entry == (number, index)) {
                 entry.remove();
             }
         }

@@ -23,6 +23,8 @@ pub(crate) struct Keying {
     sources: Vec<Source>,
     fallback: Fallback,
     pub(crate) salt: String,
+    /// The salt as it is hashed before each key.
+    prefix: Vec<u8>,
     pub(crate) algorithm: Algorithm,
 }
 
@@ -58,6 +60,7 @@ impl Keying {
             sources: Vec::new(),
             fallback: Fallback::Random(format!("header:{REQUEST_ID}")),
             salt: release.to_owned(),
+            prefix: Algorithm::default().prefix(release.as_bytes()),
             algorithm: Algorithm::default(),
         }
     }
@@ -82,7 +85,8 @@ impl Keying {
                 Fallback::Issue { label: format!("cookie:{}", cookie.name), cookie: cookie.clone() }
             }
         };
-        Ok(Self { sources, fallback, salt, algorithm: sticky.algorithm })
+        let algorithm = sticky.algorithm;
+        Ok(Self { sources, fallback, prefix: algorithm.prefix(salt.as_bytes()), salt, algorithm })
     }
 
     /// The labels of all sources that are asked before the request counts as one without a key.
@@ -121,7 +125,7 @@ impl Keying {
     }
 
     pub(crate) fn bucket(&self, key: &[u8]) -> u32 {
-        self.algorithm.bucket(self.salt.as_bytes(), key)
+        self.algorithm.bucket_behind(&self.prefix, key)
     }
 }
 

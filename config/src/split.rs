@@ -30,6 +30,7 @@ pub struct Release {
     /// As it stands in the document, if it was read from one.
     pub(crate) text: Box<[u8]>,
     pub(crate) name: String,
+    /// In lower case, without a final dot.
     pub(crate) hosts: Vec<String>,
     pub(crate) stable: String,
     ports: Vec<u16>,
@@ -92,7 +93,7 @@ impl Split {
                 return Err(place(Cause::Release(entry.release.clone()).at("release")));
             }
             let release = Release::compile(entry, &mut patterns).map_err(place)?;
-            order.push(directory.enter(Arc::new(release)).map_err(place)?);
+            order.push(directory.enter(Arc::new(release), &entry.hosts).map_err(place)?);
         }
         let report_reason = document.report_reason;
         Ok(Self { routing_header, report_reason, order, directory, patterns: Arc::new(patterns) })
@@ -191,7 +192,7 @@ impl Release {
         Ok(Self {
             text: Box::default(),
             name: entry.release.clone(),
-            hosts: entry.hosts.clone(),
+            hosts: entry.hosts.iter().map(|host| Destination::new(host, None).host.into_owned()).collect(),
             stable: entry.stable.clone(),
             ports: entry.ports.clone(),
             takeover: entry.takeover.clone(),

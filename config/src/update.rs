@@ -157,7 +157,7 @@ impl Update {
         }
         self.releases.push(match self.previous {
             Some(_) => Next::New(release),
-            None => Next::Entered(self.directory.enter(release)?),
+            None => Next::Entered(self.directory.enter(release, &entry.hosts)?),
         });
         Ok(())
     }
@@ -182,7 +182,7 @@ impl Update {
         for next in std::mem::take(&mut self.releases) {
             order.push(match next {
                 Next::Kept(number) | Next::Entered(number) => number,
-                Next::New(release) => directory.enter(release)?,
+                Next::New(release) => directory.enter(Arc::clone(&release), &release.hosts)?,
             });
         }
         let patterns = std::mem::take(&mut self.patterns);
