@@ -6,10 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::error::{Cause, CompileError, DocumentError};
-use crate::json::{FromJson, Json, unknown};
-use crate::jwt::member;
+use crate::json::{FromJson, Json, Place, read};
 use crate::sticky::Sticky;
-use crate::walk::{Part, Walk};
+use crate::walk::{Part, Walk, member};
 
 /// The version of the document that this engine reads and writes.
 pub const DOCUMENT_VERSION: u32 = 1;
@@ -113,7 +112,7 @@ impl SplitDocument {
                 Part::Splits => settings.once("splits")?,
                 Part::Known | Part::KnownField(_) => {}
                 Part::Release(index, release, _) => {
-                    splits.push(FromJson::from_json(&release).map_err(|error| error.within(&format!("splits[{index}]")))?);
+                    splits.push(read(&release).map_err(|error| error.within(&format!("splits[{index}]")))?);
                 }
                 Part::End => break,
             }
@@ -157,18 +156,18 @@ impl Settings {
     pub(crate) fn take(&mut self, name: &str, value: &Json<'_>) -> Result<(), CompileError> {
         self.once(name)?;
         match name {
-            "version" => match u64::from_json(value)? {
+            "version" => match read::<u64>(value)? {
                 version if version == u64::from(DOCUMENT_VERSION) => Ok(()),
-                // The version is looked for before any other error is told.
+                // Other versions are told before any other error.
                 version => Err(Cause::Shape(format!("{version} is not {DOCUMENT_VERSION}")).at("")),
             },
-            "routingHeader" => String::from_json(value).map(|name| self.routing_header = name),
-            "reportReason" => bool::from_json(value).map(|report| self.report_reason = report),
-            "automata" => automata(value).map(|automata| self.automata = automata),
-            "splits" => Err(value.misfit("a list")),
+            "routingHeader" => read(value).map(|name| self.routing_header = name),
+            "reportReason" => read(value).map(|report| self.report_reason = report),
+            "automata" => read(value).map(|Automata(automata)| self.automata = automata),
+            "splits" => read::<Vec<ReleaseSplit>>(value).map(|_| ()),
             other => {
-                let known = ["version", "routingHeader", "reportReason", "automata", "splits"];
-                Err(unknown("field", other, known.into_iter()))
+                let known = "`version`, `routingHeader`, `reportReason`, `automata`, `splits`";
+                Err(Cause::Shape(format!("unknown field `{other}`, expected one of {known}")).at(""))
             }
         }
         .map_err(|error| error.within(name))
@@ -198,30 +197,33 @@ impl Settings {
 }
 
 /// Patterns and their automata, in the order of the patterns; of duplicates the last counts.
-pub(crate) fn automata(json: &Json<'_>) -> Result<Vec<(String, String)>, CompileError> {
-    let Json::Object(members) = json else {
-        return Err(json.misfit("an object"));
-    };
-    let mut automata: Vec<(String, String)> = Vec::with_capacity(members.len());
-    for (pattern, text) in members {
-        let (pattern, text) =
-            (pattern.text()?, text.text().map_err(|error| error.within(pattern.text().unwrap_or_default()))?);
-        match automata.binary_search_by(|(known, _)| known.as_str().cmp(pattern)) {
-            Ok(at) => {
-                if let Some(entry) = automata.get_mut(at) {
-                    text.clone_into(&mut entry.1);
-                }
+pub(crate) struct Automata(pub(crate) Vec<(String, String)>);
+
+impl FromJson for Automata {
+    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+        let mut automata: Vec<(String, String)> = Vec::new();
+        let Json::Object(members) = json else {
+            at.misfit(json, "an object");
+            return Self(automata);
+        };
+        for (pattern, text) in members {
+            let pattern = pattern.text().unwrap_or_default();
+            let text = String::from_json(text, &at.name(pattern));
+            match automata.binary_search_by(|(known, _)| known.as_str().cmp(pattern)) {
+                Ok(at) => automata.iter_mut().skip(at).take(1).for_each(|entry| entry.1.clone_from(&text)),
+                Err(at) => automata.insert(at, (pattern.to_owned(), text)),
             }
-            Err(at) => automata.insert(at, (pattern.to_owned(), text.to_owned())),
         }
+        Self(automata)
     }
-    Ok(automata)
 }
 
 /// The error for a document of another version, which rightly has fields that this one does not know.
 pub(crate) fn other_version(text: &[u8]) -> Option<DocumentError> {
-    let version = member(text, "version")?.get().parse().ok()?;
-    (version != u64::from(DOCUMENT_VERSION)).then_some(DocumentError::Version(version))
+    match member(text, "version")?.0 {
+        Json::Whole(version) if version != u64::from(DOCUMENT_VERSION) => Some(DocumentError::Version(version)),
+        _ => None,
+    }
 }
 
 fn routing_header() -> String {

@@ -4,6 +4,7 @@
 //! type, and the rest is plain code (`read`).
 
 use std::borrow::Cow;
+use std::cell::Cell;
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
@@ -84,168 +85,233 @@ impl<'de> Visitor<'de> for Tree {
     }
 }
 
+/// A place in a document, seen from there to the document itself; and where its first fault goes.
+pub(crate) struct Place<'p> {
+    up: Option<&'p Place<'p>>,
+    step: Step<'p>,
+    fault: &'p Cell<Option<CompileError>>,
+}
+
+#[derive(Clone, Copy)]
+enum Step<'p> {
+    Here,
+    Name(&'p str),
+    Index(usize),
+}
+
+impl<'p> Place<'p> {
+    pub(crate) fn name(&'p self, name: &'p str) -> Self {
+        Self { up: Some(self), step: Step::Name(name), fault: self.fault }
+    }
+
+    fn index(&'p self, index: usize) -> Self {
+        Self { up: Some(self), step: Step::Index(index), fault: self.fault }
+    }
+
+    /// Notes a fault at this place, if it is the first one.
+    pub(crate) fn fault(&self, cause: String) {
+        let fault = self.fault.take().unwrap_or_else(|| {
+            let (mut error, mut place) = (Cause::Shape(cause).at(""), Some(self));
+            while let Some(Place { up, step, .. }) = place {
+                error = match step {
+                    Step::Here => error,
+                    Step::Name(name) => error.within(name),
+                    Step::Index(index) => error.within(&format!("[{index}]")),
+                };
+                place = *up;
+            }
+            error
+        });
+        self.fault.set(Some(fault));
+    }
+
+    /// Notes that a value is not what belongs here.
+    pub(crate) fn misfit(&self, found: &Json<'_>, expected: &str) {
+        let found = match found {
+            Json::Null => "null",
+            Json::Bool(_) => "a boolean",
+            Json::Whole(_) | Json::Number => "a number",
+            Json::Text(_) => "a text",
+            Json::List(_) => "a list",
+            Json::Object(_) => "an object",
+        };
+        self.fault(format!("{found} where {expected} belongs"));
+    }
+
+    /// Notes that a name is none of those that are known.
+    pub(crate) fn unknown(&self, what: &str, name: &str, known: &[&str]) {
+        self.fault(format!("unknown {what} `{name}`, expected one of `{}`", known.join("`, `")));
+    }
+}
+
 /// What a value of a document is made from.
-pub(crate) trait FromJson: Sized {
-    /// Reads the value; the error's path starts here.
-    fn from_json(json: &Json<'_>) -> Result<Self, CompileError>;
+///
+/// With a fault the place knows, the value is of no use. Reading goes on to the end all the same: a way out at each field would
+/// be most of the code.
+pub(crate) trait FromJson {
+    /// Reads the value that stands at a place.
+    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self;
+}
+
+/// Reads a value.
+pub(crate) fn read<T: FromJson>(json: &Json<'_>) -> Result<T, CompileError> {
+    let fault = Cell::new(None);
+    let value = T::from_json(json, &Place { up: None, step: Step::Here, fault: &fault });
+    fault.take().map_or(Ok(value), Err)
 }
 
 impl Json<'_> {
-    /// The error for a value that should be something else.
-    pub(crate) fn misfit(&self, expected: &str) -> CompileError {
-        let found = match self {
-            Self::Null => "null",
-            Self::Bool(_) => "a boolean",
-            Self::Whole(_) | Self::Number => "a number",
-            Self::Text(_) => "a text",
-            Self::List(_) => "a list",
-            Self::Object(_) => "an object",
-        };
-        Cause::Shape(format!("{found} where {expected} belongs")).at("")
-    }
-
     /// The text.
-    pub(crate) fn text(&self) -> Result<&str, CompileError> {
+    pub(crate) fn text(&self) -> Option<&str> {
         match self {
-            Self::Text(text) => Ok(text),
-            other => Err(other.misfit("a text")),
+            Self::Text(text) => Some(text),
+            _ => None,
         }
     }
 
-    /// One of some words.
-    pub(crate) fn word<T: Copy>(&self, words: &[(&'static str, T)]) -> Result<T, CompileError> {
-        let text = self.text()?;
-        let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
-        found.ok_or_else(|| unknown("word", text, words.iter().map(|(word, _)| *word)))
+    /// The text, or a fault.
+    pub(crate) fn need_text(&self, at: &Place<'_>) -> &str {
+        self.text().unwrap_or_else(|| {
+            at.misfit(self, "a text");
+            ""
+        })
+    }
+
+    /// The number of the word that it is, among some; of the first one with a fault.
+    pub(crate) fn word(&self, words: &[&str], at: &Place<'_>) -> usize {
+        let text = self.need_text(at);
+        words.iter().position(|word| *word == text).unwrap_or_else(|| {
+            at.unknown("word", text, words);
+            0
+        })
     }
 
     /// The only member of an object that says by its name what it holds.
-    pub(crate) fn variant(&self) -> Result<(&str, &Self), CompileError> {
+    pub(crate) fn variant(&self, at: &Place<'_>) -> (&str, &Self) {
         match self {
             Self::Object(members) => match members.as_slice() {
-                [(name, value)] => Ok((name.text()?, value)),
-                members => Err(Cause::Shape(format!("{} members where one belongs", members.len())).at("")),
+                [(name, value)] => return (name.text().unwrap_or_default(), value),
+                members => at.fault(format!("{} members where one belongs", members.len())),
             },
-            other => Err(other.misfit("an object")),
+            other => at.misfit(other, "an object"),
         }
+        ("", &Json::Null)
     }
 
     /// The members of an object of these names and no others.
-    pub(crate) fn fields(&self, names: &'static [&'static str]) -> Result<Fields<'_>, CompileError> {
+    pub(crate) fn fields<'a>(&'a self, names: &[&str], at: &'a Place<'a>) -> Fields<'a> {
         let Self::Object(members) = self else {
-            return Err(self.misfit("an object"));
+            at.misfit(self, "an object");
+            return Fields { members: &[], at };
         };
         for (index, (name, _)) in members.iter().enumerate() {
-            let name = name.text()?;
+            let name = name.text().unwrap_or_default();
             if !names.contains(&name) {
-                return Err(unknown("field", name, names.iter().copied()).within(name));
+                at.name(name).unknown("field", name, names);
             }
-            if members.iter().take(index).any(|(other, _)| other.text() == Ok(name)) {
-                return Err(Cause::Shape(format!("duplicate field `{name}`")).at(name));
+            if members.iter().take(index).any(|(other, _)| other.text() == Some(name)) {
+                at.name(name).fault(format!("duplicate field `{name}`"));
             }
         }
-        Ok(Fields(members))
+        Fields { members, at }
     }
 }
 
-/// The error for a name that is none of those that are known.
-pub(crate) fn unknown(what: &str, name: &str, known: impl Iterator<Item = &'static str>) -> CompileError {
-    let known: Vec<_> = known.map(|name| format!("`{name}`")).collect();
-    Cause::Shape(format!("unknown {what} `{name}`, expected one of {}", known.join(", "))).at("")
+/// The members of an object.
+pub(crate) struct Fields<'a> {
+    members: &'a [(Json<'a>, Json<'a>)],
+    at: &'a Place<'a>,
 }
-
-/// The members of an object, all of them known.
-pub(crate) struct Fields<'j>(&'j [(Json<'j>, Json<'j>)]);
 
 impl Fields<'_> {
     fn get(&self, name: &str) -> Option<&Json<'_>> {
-        self.0.iter().find(|(key, _)| key.text() == Ok(name)).map(|(_, value)| value)
+        self.members.iter().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value)
     }
 
     /// A field that must be there.
-    pub(crate) fn need<T: FromJson>(&self, name: &str) -> Result<T, CompileError> {
-        match self.get(name) {
-            Some(value) => T::from_json(value).map_err(|error| error.within(name)),
-            None => Err(Cause::Shape(format!("missing field `{name}`")).at("")),
-        }
+    pub(crate) fn need<T: FromJson>(&self, name: &str) -> T {
+        let value = self.get(name).unwrap_or_else(|| {
+            self.at.fault(format!("missing field `{name}`"));
+            &Json::Null
+        });
+        T::from_json(value, &self.at.name(name))
     }
 
     /// A field that may be missing, or null.
-    pub(crate) fn optional<T: FromJson>(&self, name: &str) -> Result<Option<T>, CompileError> {
+    pub(crate) fn optional<T: FromJson>(&self, name: &str) -> Option<T> {
         match self.get(name) {
-            None | Some(Json::Null) => Ok(None),
-            Some(value) => T::from_json(value).map(Some).map_err(|error| error.within(name)),
+            None | Some(Json::Null) => None,
+            Some(value) => Some(T::from_json(value, &self.at.name(name))),
         }
     }
 
     /// A field that has a value of its own when it is missing.
-    pub(crate) fn or<T: FromJson>(&self, name: &str, missing: T) -> Result<T, CompileError> {
+    pub(crate) fn or<T: FromJson>(&self, name: &str, missing: T) -> T {
         match self.get(name) {
-            Some(value) => T::from_json(value).map_err(|error| error.within(name)),
-            None => Ok(missing),
+            Some(value) => T::from_json(value, &self.at.name(name)),
+            None => missing,
         }
     }
 }
 
 impl FromJson for String {
-    fn from_json(json: &Json<'_>) -> Result<Self, CompileError> {
-        json.text().map(str::to_owned)
+    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+        json.need_text(at).to_owned()
     }
 }
 
 impl FromJson for bool {
-    fn from_json(json: &Json<'_>) -> Result<Self, CompileError> {
-        match json {
-            Json::Bool(value) => Ok(*value),
-            other => Err(other.misfit("a boolean")),
+    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+        if !matches!(json, Json::Bool(_)) {
+            at.misfit(json, "a boolean");
         }
+        matches!(json, Json::Bool(true))
     }
 }
 
-impl FromJson for u64 {
-    fn from_json(json: &Json<'_>) -> Result<Self, CompileError> {
-        match json {
-            Json::Whole(value) => Ok(*value),
-            other => Err(other.misfit("a whole number")),
-        }
+/// A whole number up to a limit.
+fn number(json: &Json<'_>, most: u64, at: &Place<'_>) -> u64 {
+    match json {
+        Json::Whole(value) if *value <= most => return *value,
+        Json::Whole(value) => at.fault(format!("{value} is above {most}")),
+        other => at.misfit(other, "a whole number"),
     }
+    0
 }
 
-macro_rules! narrow {
+macro_rules! numbers {
     ($($type:ty),*) => {
         $(impl FromJson for $type {
-            fn from_json(json: &Json<'_>) -> Result<Self, CompileError> {
-                let value = u64::from_json(json)?;
-                Self::try_from(value).map_err(|_| Cause::Shape(format!("{value} is above {}", Self::MAX)).at(""))
+            fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+                Self::try_from(number(json, u64::from(Self::MAX), at)).unwrap_or_default()
             }
         })*
     };
 }
 
-narrow!(u8, u16, u32);
+numbers!(u8, u16, u32, u64);
 
 impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(json: &Json<'_>) -> Result<Self, CompileError> {
+    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
         let Json::List(items) = json else {
-            return Err(json.misfit("a list"));
+            at.misfit(json, "a list");
+            return Self::new();
         };
-        let mut list = Self::with_capacity(items.len());
-        for (index, item) in items.iter().enumerate() {
-            list.push(T::from_json(item).map_err(|error| error.within(&format!("[{index}]")))?);
-        }
-        Ok(list)
+        items.iter().enumerate().map(|(index, item)| T::from_json(item, &at.index(index))).collect()
     }
 }
 
 /// A run of buckets: version and number.
 impl FromJson for (String, u32) {
-    fn from_json(json: &Json<'_>) -> Result<Self, CompileError> {
-        match json {
-            Json::List(items) => match items.as_slice() {
-                [version, buckets] => Ok((String::from_json(version)?, u32::from_json(buckets)?)),
-                items => Err(Cause::Shape(format!("a list of {} where version and buckets belong", items.len())).at("")),
-            },
-            other => Err(other.misfit("a list of version and buckets")),
-        }
+    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+        let items = match json {
+            Json::List(items) => items.as_slice(),
+            _ => &[],
+        };
+        let [version, buckets] = items else {
+            at.misfit(json, "a list of version and buckets");
+            return Self::default();
+        };
+        (String::from_json(version, &at.index(0)), u32::from_json(buckets, &at.index(1)))
     }
 }

@@ -1,12 +1,11 @@
 //! A claim of a JSON Web Token, read without verifying the token: it buckets, it does not authorise.
 
-use std::fmt;
-
 use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
-use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+
+use crate::json::Json;
+use crate::walk::member;
 
 /// RFC 7515 has no padding; some issuers pad all the same.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -35,50 +34,10 @@ pub fn claim(value: &[u8], name: &str) -> Option<Vec<u8>> {
     let mut parts = token.split(|&b| b == b'.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = BASE64.decode(payload).ok()?;
-    let raw = member(&payload, name)?;
-    match raw.get().as_bytes().first()? {
-        b'"' => serde_json::from_str::<String>(raw.get()).ok().map(String::into_bytes),
-        b'{' | b'[' | b'n' => None,
-        _ => Some(raw.get().as_bytes().to_vec()),
-    }
-}
-
-/// The text of a member of a JSON object.
-pub(crate) fn member<'t>(object: &'t [u8], name: &str) -> Option<&'t RawValue> {
-    let mut json = serde_json::Deserializer::from_slice(object);
-    let value = Claim(name).deserialize(&mut json).ok()??;
-    json.end().ok()?;
-    Some(value)
-}
-
-/// Picks one member out of an object and skips the rest; of duplicates the last counts (RFC 7519, section 4).
-struct Claim<'n>(&'n str);
-
-impl<'de> DeserializeSeed<'de> for Claim<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Claim<'_> {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the claims of a token")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if key == self.0 {
-                found = Some(map.next_value()?);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
+    match member(&payload, name)? {
+        (Json::Text(text), _) => Some(text.into_owned().into_bytes()),
+        (Json::Null | Json::List(_) | Json::Object(_), _) => None,
+        (_, written) => Some(written.to_vec()),
     }
 }
 

@@ -4,14 +4,13 @@
 use std::sync::Arc;
 
 use crate::directory::Directory;
-use crate::document::{ReleaseSplit, Settings, automata, other_version};
+use crate::document::{Automata, ReleaseSplit, Settings, other_version};
 use crate::error::{Cause, CompileError, DocumentError};
-use crate::json::{FromJson, Json};
-use crate::jwt::member;
+use crate::json::read;
 use crate::matcher::Patterns;
 use crate::name::check_header_name;
 use crate::split::{Release, Split};
-use crate::walk::{Part, Walk};
+use crate::walk::{Part, Walk, member};
 
 /// How far to look for the release that comes next, where some are gone from between.
 const GONE: usize = 256;
@@ -123,7 +122,7 @@ impl Update {
                 Part::Release(index, release, text) => {
                     let (spent, text) = (text.len(), text.to_vec());
                     let place = |error: CompileError| error.within(&format!("splits[{index}]"));
-                    let entry = ReleaseSplit::from_json(&release).map_err(place)?;
+                    let entry = read::<ReleaseSplit>(&release).map_err(place)?;
                     self.add(&entry, text).map_err(place)?;
                     spent
                 }
@@ -139,14 +138,14 @@ impl Update {
             return Err(Cause::Release(entry.release.clone()).at("release"));
         }
         let mut release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
-        if matches!(&release, Err(CompileError { cause: Cause::NoAutomaton(_), .. })) && !self.settings.seen("automata") {
+        if matches!(&release, Err(CompileError { cause: Cause::NoAutomaton(_), .. }))
+            && !self.settings.seen("automata")
             // They stand behind the releases, where Serin itself never writes them.
-            if let Some(text) = member(&self.text, "automata") {
-                if let Ok(Ok(found)) = serde_json::from_str::<Json<'_>>(text.get()).map(|json| automata(&json)) {
-                    self.patterns = Arc::new(Patterns::new(Vec::new(), found));
-                    release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
-                }
-            }
+            && let Some((json, _)) = member(&self.text, "automata")
+            && let Ok(Automata(found)) = read(&json)
+        {
+            self.patterns = Arc::new(Patterns::new(Vec::new(), found));
+            release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
         }
         let mut release = release?;
         release.text = text.into_boxed_slice();

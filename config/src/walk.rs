@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use serde::Deserialize;
 use serde::de::IgnoredAny;
 
 use crate::error::{Cause, DocumentError};
@@ -134,12 +135,43 @@ impl Walk {
 
     fn value<'t>(&mut self, text: &'t [u8]) -> Option<(Json<'t>, Range<usize>)> {
         self.blanks(text);
+        let from = self.at;
+        Some((self.read(text)?, from..self.at))
+    }
+
+    /// Goes over a value.
+    fn pass(&mut self, text: &[u8]) -> Option<()> {
+        self.read::<IgnoredAny>(text).map(|_| ())
+    }
+
+    fn read<'t, T: Deserialize<'t>>(&mut self, text: &'t [u8]) -> Option<T> {
         let mut values = serde_json::Deserializer::from_slice(text.get(self.at..)?).into_iter();
         let value = values.next()?.ok()?;
-        let from = self.at;
         self.at += values.byte_offset();
-        Some((value, from..self.at))
+        Some(value)
     }
+}
+
+/// A member of an object and its text; of duplicates the last counts (RFC 7519, section 4). `None` for what is no object.
+pub(crate) fn member<'t>(object: &'t [u8], name: &str) -> Option<(Json<'t>, &'t [u8])> {
+    let (mut walk, mut found) = (Walk::default(), None);
+    walk.expect(object, b"{")?;
+    let mut ends = walk.skip(object, b'}');
+    while !ends {
+        let Json::Text(key) = walk.value(object)?.0 else {
+            return None;
+        };
+        walk.expect(object, b":")?;
+        if key == name {
+            let (value, range) = walk.value(object)?;
+            found = Some((value, object.get(range)?));
+        } else {
+            walk.pass(object)?;
+        }
+        ends = walk.expect(object, b",}")? == b'}';
+    }
+    walk.end(object)?;
+    found
 }
 
 /// What is wrong with a text that a walk could not go over.
