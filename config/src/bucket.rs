@@ -48,6 +48,14 @@ impl Algorithm {
         }
     }
 
+    /// The salt in a prefix.
+    pub(crate) fn salt(self, prefix: &[u8]) -> &[u8] {
+        match self {
+            Self::Serin | Self::Unleash => prefix.strip_suffix(b":").unwrap_or(prefix),
+            Self::Flagd => prefix,
+        }
+    }
+
     /// The bucket of a key behind a prefix.
     pub(crate) fn bucket_behind(self, prefix: &[u8], key: &[u8]) -> u32 {
         let hash = hash(prefix, key);

@@ -210,7 +210,9 @@ impl Release {
         let bucket = keying.bucket(&key.value);
         let version = shares.holder(bucket).unwrap_or(&self.stable);
         observer.step(&Step::Key(key.label, Cow::Borrowed(&key.value), key.issue.is_some()));
-        observer.step(&Step::Bucket(&keying.salt, bucket, version));
+        if O::LOOKS {
+            observer.step(&Step::Bucket(keying.salt(), bucket, version));
+        }
         // An identity is hexadecimal digits.
         let identity = || String::from_utf8(key.value.to_vec()).unwrap_or_default();
         Decision {

@@ -22,9 +22,8 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct Keying {
     sources: Vec<Source>,
     fallback: Fallback,
-    pub(crate) salt: String,
     /// The salt as it is hashed before each key.
-    prefix: Vec<u8>,
+    prefix: Box<[u8]>,
     pub(crate) algorithm: Algorithm,
 }
 
@@ -40,10 +39,8 @@ enum Fallback {
     Stable,
     /// Holds the label of the request's id.
     Random(String),
-    Issue {
-        label: String,
-        cookie: IssueCookie,
-    },
+    /// Boxed, since few have it.
+    Issue(Box<(String, IssueCookie)>),
 }
 
 /// A request's key.
@@ -59,8 +56,7 @@ impl Keying {
         Self {
             sources: Vec::new(),
             fallback: Fallback::Random(format!("header:{REQUEST_ID}")),
-            salt: release.to_owned(),
-            prefix: Algorithm::default().prefix(release.as_bytes()),
+            prefix: Algorithm::default().prefix(release.as_bytes()).into(),
             algorithm: Algorithm::default(),
         }
     }
@@ -73,27 +69,29 @@ impl Keying {
             (Some(salt), None) | (None, Some(salt)) => salt.clone(),
             (None, None) => release.to_owned(),
         };
-        let source =
-            |(index, source): (usize, &KeySource)| Source::compile(source).map_err(|e| e.within(&format!("by[{index}]")));
-        let sources: Vec<_> = sticky.by.iter().enumerate().map(source).collect::<Result<_, _>>()?;
+        let mut sources = Vec::with_capacity(sticky.by.len());
+        for (index, source) in sticky.by.iter().enumerate() {
+            sources.push(Source::compile(source).map_err(|error| error.within(&format!("by[{index}]")))?);
+        }
         let fallback = match &sticky.otherwise {
             Otherwise::Stable if sources.is_empty() => return Err(Cause::NoKeySource.at("by")),
             Otherwise::Stable => Fallback::Stable,
             Otherwise::Random => Fallback::Random(format!("header:{REQUEST_ID}")),
             Otherwise::IssueCookie(cookie) => {
                 check_issue(cookie).map_err(|cause| cause.at("otherwise.issueCookie"))?;
-                Fallback::Issue { label: format!("cookie:{}", cookie.name), cookie: cookie.clone() }
+                Fallback::Issue(Box::new((format!("cookie:{}", cookie.name), cookie.clone())))
             }
         };
         let algorithm = sticky.algorithm;
-        Ok(Self { sources, fallback, prefix: algorithm.prefix(salt.as_bytes()), salt, algorithm })
+        Ok(Self { sources, fallback, prefix: algorithm.prefix(salt.as_bytes()).into(), algorithm })
     }
 
     /// The labels of all sources that are asked before the request counts as one without a key.
     pub(crate) fn labels(&self) -> impl Iterator<Item = &str> {
         let last = match &self.fallback {
             Fallback::Stable => None,
-            Fallback::Random(label) | Fallback::Issue { label, .. } => Some(label.as_str()),
+            Fallback::Random(label) => Some(label.as_str()),
+            Fallback::Issue(issue) => Some(issue.0.as_str()),
         };
         self.sources.iter().map(|source| source.label.as_str()).chain(last)
     }
@@ -113,7 +111,8 @@ impl Keying {
         match &self.fallback {
             Fallback::Stable => None,
             Fallback::Random(label) => id().map(|value| Key { label, value, issue: None }),
-            Fallback::Issue { label, cookie: issue } => {
+            Fallback::Issue(both) => {
+                let (label, issue) = &**both;
                 if let Some(value) =
                     cookie(request.values("cookie"), issue.name.as_bytes()).filter(|value| !value.is_empty())
                 {
@@ -122,6 +121,11 @@ impl Keying {
                 id().map(|id| Key { label, value: Cow::Owned(bucket::identity(&id).into_bytes()), issue: Some(issue) })
             }
         }
+    }
+
+    /// The salt.
+    pub(crate) fn salt(&self) -> &str {
+        std::str::from_utf8(self.algorithm.salt(&self.prefix)).unwrap_or_default()
     }
 
     pub(crate) fn bucket(&self, key: &[u8]) -> u32 {

@@ -145,15 +145,16 @@ impl Matcher {
                 if alternatives.is_empty() {
                     return Err(Cause::EmptyList.at("anyOf"));
                 }
-                let compile = |(index, alternative): (usize, &Alternative)| {
+                let mut tests = Vec::with_capacity(alternatives.len());
+                for (index, alternative) in alternatives.iter().enumerate() {
                     let test = match alternative.source() {
                         Ok(source) => Test::compile(source, patterns).map(|test| (true, test)),
                         Err(Alternative::Not(source)) => negated(source, patterns),
                         Err(_) => Err(Cause::NoCondition.at("")),
                     };
-                    test.map_err(|error| error.within(&format!("anyOf[{index}]")))
-                };
-                alternatives.iter().enumerate().map(compile).collect::<Result<_, _>>()?
+                    tests.push(test.map_err(|error| error.within(&format!("anyOf[{index}]")))?);
+                }
+                tests
             }
             Err(_) => return Err(Cause::NoCondition.at("")),
         };
@@ -358,10 +359,11 @@ fn networks(list: &[String]) -> Result<Vec<Network>, CompileError> {
     if list.is_empty() {
         return Err(Cause::EmptyList.at("in"));
     }
-    let parse = |(index, text): (usize, &String)| {
-        network(text).ok_or_else(|| Cause::Network(text.clone()).at(format!("in[{index}]")))
-    };
-    list.iter().enumerate().map(parse).collect()
+    let mut networks = Vec::with_capacity(list.len());
+    for (index, text) in list.iter().enumerate() {
+        networks.push(network(text).ok_or_else(|| Cause::Network(text.clone()).at(format!("in[{index}]")))?);
+    }
+    Ok(networks)
 }
 
 fn network(text: &str) -> Option<Network> {

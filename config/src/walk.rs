@@ -177,8 +177,20 @@ pub(crate) fn member<'t>(object: &'t [u8], name: &str) -> Option<(Json<'t>, &'t 
 /// What is wrong with a text that a walk could not go over.
 fn syntax(text: &[u8]) -> DocumentError {
     let cause = match serde_json::from_slice::<IgnoredAny>(text) {
-        Err(error) => error.to_string(),
+        Err(error) => told(&error),
         Ok(_) => "no object where the document belongs".to_owned(),
     };
     Cause::Shape(cause).at("").into()
+}
+
+#[cfg(feature = "authoring")]
+fn told(error: &serde_json::Error) -> String {
+    error.to_string()
+}
+
+/// A filter has no room for all that can be wrong with JSON, and its documents are made by a program.
+#[cfg(not(feature = "authoring"))]
+fn told(error: &serde_json::Error) -> String {
+    let what = if error.is_eof() { "JSON that ends early" } else { "no JSON" };
+    format!("{what}, at line {} column {}", error.line(), error.column())
 }

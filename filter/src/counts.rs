@@ -1,40 +1,40 @@
 //! Decisions since the last flush, kept in the VM so that a request pays no host call for them.
 
-use std::collections::BTreeMap;
-
 use serin_config::{Decision, Reason};
 
 /// Numbers of decisions by release, version and reason: all of them names of the document, so there are few.
 #[derive(Debug, Default)]
-pub(crate) struct Counts(BTreeMap<String, BTreeMap<String, BTreeMap<Reason, u64>>>);
+pub(crate) struct Counts(Vec<Count>);
+
+#[derive(Debug)]
+struct Count {
+    /// Where release and version stand in the document's memory, and the reason; in order.
+    of: (usize, usize, Reason),
+    metric: String,
+    number: u64,
+}
 
 impl Counts {
-    /// Counts a decision for a release.
+    /// Counts a decision for a release. All decisions are those of one document, until [`Counts::clear`].
     pub(crate) fn add(&mut self, decision: &Decision<'_>) {
         let (Some(release), Some(version)) = (decision.release, decision.version) else {
             return;
         };
-        if let Some(count) =
-            self.0.get_mut(release).and_then(|of| of.get_mut(version)).and_then(|of| of.get_mut(&decision.reason))
-        {
-            *count += 1;
-            return;
-        }
-        let versions = self.0.entry(release.to_owned()).or_default();
-        versions.entry(version.to_owned()).or_default().insert(decision.reason, 1);
-    }
-
-    /// Takes all counts above zero, each with the name of its metric, and starts from zero.
-    pub(crate) fn take(&mut self) -> Vec<(String, u64)> {
-        let mut taken = Vec::new();
-        for (release, versions) in &mut self.0 {
-            for (version, reasons) in versions {
-                for (reason, count) in reasons.iter_mut().filter(|(_, count)| **count > 0) {
-                    taken.push((decisions_metric(release, version, *reason), std::mem::take(count)));
-                }
+        // Comparing where the names stand is cheaper than comparing names.
+        let of = (release.as_ptr().addr(), version.as_ptr().addr(), decision.reason);
+        match self.0.binary_search_by_key(&of, |count| count.of) {
+            Ok(at) => self.0.iter_mut().skip(at).take(1).for_each(|count| count.number += 1),
+            Err(at) => {
+                self.0.insert(at, Count { of, metric: decisions_metric(release, version, decision.reason), number: 1 });
             }
         }
-        taken
+    }
+
+    /// Hands out all counts above zero, each with the name of its metric, and starts from zero.
+    pub(crate) fn take(&mut self, mut each: impl FnMut(&str, u64)) {
+        for count in self.0.iter_mut().filter(|count| count.number > 0) {
+            each(&count.metric, std::mem::take(&mut count.number));
+        }
     }
 
     /// Forgets the names too, for a document that has others.
@@ -56,6 +56,8 @@ pub(crate) fn documents_metric(accepted: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
     use serin_config::{Destination, Request, Split};
 
@@ -73,11 +75,16 @@ mod tests {
         counts.add(&split.decide(&Destination::parse("nobody"), &Request::get("/")));
         let name =
             |version, reason| format!("serin.release=.=a/b;.;version=.={version};.;reason=.={reason};.;decisions_total");
-        assert_eq!(counts.take(), [(name("v1", "no-key"), 1), (name("v2", "weight"), 2)]);
-        assert_eq!(counts.take(), []);
+        let taken = |counts: &mut Counts| {
+            let mut taken = BTreeMap::new();
+            counts.take(|metric, number| assert_eq!(taken.insert(metric.to_owned(), number), None));
+            taken
+        };
+        assert_eq!(taken(&mut counts), BTreeMap::from([(name("v1", "no-key"), 1), (name("v2", "weight"), 2)]));
+        assert_eq!(taken(&mut counts), BTreeMap::new());
         counts.add(&split.decide(&Destination::parse("b"), &Request::get("/")));
         counts.clear();
-        assert_eq!(counts.take(), []);
+        assert_eq!(taken(&mut counts), BTreeMap::new());
         assert_eq!(documents_metric(false), "serin.result=.=rejected;.;documents_total");
     }
 }

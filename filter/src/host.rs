@@ -5,7 +5,6 @@
 #![expect(unsafe_code, reason = "host calls hand over memory by address and length")]
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::ptr::null_mut;
 
@@ -109,8 +108,8 @@ pub(crate) fn source_address() -> Option<IpAddr> {
 }
 
 /// The filter state `wasm.NAME` of this stream.
-pub(crate) fn filter_state(name: &str) -> Option<Buffer> {
-    property(name.as_bytes())
+pub(crate) fn filter_state(name: &[u8]) -> Option<Buffer> {
+    property(name)
 }
 
 fn property(path: &[u8]) -> Option<Buffer> {
@@ -119,7 +118,7 @@ fn property(path: &[u8]) -> Option<Buffer> {
 }
 
 /// Sets the filter state `wasm.NAME` of this stream, which access logs can read.
-pub(crate) fn set_filter_state(name: &str, value: &str) {
+pub(crate) fn set_filter_state(name: &[u8], value: &str) {
     // SAFETY: the host only reads the two texts.
     unsafe {
         proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len());
@@ -127,8 +126,8 @@ pub(crate) fn set_filter_state(name: &str, value: &str) {
 }
 
 thread_local! {
-    /// The ids of counters; Envoy makes and keeps a new one each time that a name is defined.
-    static COUNTERS: RefCell<BTreeMap<String, u32>> = const { RefCell::new(BTreeMap::new()) };
+    /// Counters and their ids, in the order of their names; Envoy makes and keeps a new id each time that a name is defined.
+    static COUNTERS: RefCell<Vec<(String, u32)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Adds to a counter, which comes into being with its first use.
@@ -144,16 +143,18 @@ pub(crate) fn count(metric: &str, by: u64) {
 fn counter(metric: &str) -> Option<u32> {
     COUNTERS.with(|counters| {
         let mut counters = counters.try_borrow_mut().ok()?;
-        if let Some(id) = counters.get(metric) {
-            return Some(*id);
+        match counters.binary_search_by(|(name, _)| name.as_str().cmp(metric)) {
+            Ok(at) => counters.get(at).map(|(_, id)| *id),
+            Err(at) => {
+                let mut id = 0;
+                // SAFETY: the host reads the name and writes the id to the place, which lives until it returns.
+                let status = unsafe { proxy_define_metric(COUNTER, metric.as_ptr(), metric.len(), &raw mut id) };
+                (status == OK).then(|| {
+                    counters.insert(at, (metric.to_owned(), id));
+                    id
+                })
+            }
         }
-        let mut id = 0;
-        // SAFETY: the host reads the name and writes the id to the place, which lives until it returns.
-        let status = unsafe { proxy_define_metric(COUNTER, metric.as_ptr(), metric.len(), &raw mut id) };
-        (status == OK).then(|| {
-            counters.insert(metric.to_owned(), id);
-            id
-        })
     })
 }
 

@@ -26,7 +26,7 @@ pub(crate) struct Plugin {
     /// The root context of its last configuration.
     root: Cell<u32>,
     /// The filter state in which the cookie of a response waits; two plugins of one stream have two.
-    cookie_state: String,
+    cookie_state: Vec<u8>,
     split: RefCell<Option<Arc<Split>>>,
     /// A document that is being read.
     update: RefCell<Option<Update>>,
@@ -52,7 +52,7 @@ pub(crate) fn of_configuration(root: u32) -> Rc<Plugin> {
         };
         let known = plugins.iter().find(|plugin| *plugin.name == *name).cloned();
         let plugin = known.unwrap_or_else(|| {
-            let cookie_state = format!("serin_set_cookie.{}", name.escape_ascii());
+            let cookie_state = [b"serin_set_cookie.", &*name].concat();
             let plugin = Rc::new(Plugin { name: name.to_vec(), cookie_state, ..Plugin::default() });
             plugins.push(Rc::clone(&plugin));
             plugin
@@ -88,7 +88,7 @@ impl Plugin {
     }
 
     /// The filter state for the cookie of a response.
-    pub(crate) fn cookie_state(&self) -> &str {
+    pub(crate) fn cookie_state(&self) -> &[u8] {
         &self.cookie_state
     }
 
@@ -159,9 +159,8 @@ impl Plugin {
 
     /// Hands all counts to the host.
     pub(crate) fn flush(&self) {
-        let taken = self.counts.try_borrow_mut().map(|mut counts| counts.take()).unwrap_or_default();
-        for (metric, by) in taken {
-            host::count(&metric, by);
+        if let Ok(mut counts) = self.counts.try_borrow_mut() {
+            counts.take(host::count);
         }
     }
 }

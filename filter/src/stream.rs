@@ -11,7 +11,7 @@ use crate::plugin::{self, Plugin, ROUTING_HEADER};
 use crate::{destination, host};
 
 /// The filter state that tells why a request went where it went: `wasm.serin_reason` in access logs.
-const REASON: &str = "serin_reason";
+const REASON: &[u8] = b"serin_reason";
 
 thread_local! {
     static ISSUED: Issued = const { Issued::new() };

@@ -25,6 +25,7 @@ pub struct Host {
     plugin: String,
     roots: BTreeMap<String, i32>,
     next: i32,
+    configuration_fuel: u64,
 }
 
 /// What the filter can see and do.
@@ -40,7 +41,18 @@ pub(crate) struct World {
     metric_names: Vec<String>,
     logs: Vec<String>,
     calls: BTreeMap<&'static str, u32>,
+    entries: BTreeMap<String, u32>,
+    copied: Copied,
     tick_milliseconds: u32,
+}
+
+/// Bytes that crossed the border of the VM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Copied {
+    /// What the host handed over.
+    pub into: usize,
+    /// What the filter showed the host.
+    pub out: usize,
 }
 
 /// A request as the proxy would show it.
@@ -65,6 +77,10 @@ pub struct Exchange {
     pub fuel: u64,
     /// Host calls of the request phase, by name.
     pub calls: BTreeMap<&'static str, u32>,
+    /// Calls into the VM for the whole exchange, by name; memory that the host asks for is among them.
+    pub entries: BTreeMap<String, u32>,
+    /// Bytes that crossed the border in the request phase.
+    pub copied: Copied,
 }
 
 /// Why the filter did not answer: a trap or an unexpected host call, with the filter's last log lines.
@@ -100,7 +116,8 @@ impl Host {
         let mut linker = Linker::new(&engine);
         calls::link(&mut linker, &module)?;
         let instance = linker.instantiate_and_start(&mut store, &module)?;
-        let mut host = Self { store, instance, plugin: "serin".to_owned(), roots: BTreeMap::new(), next: 1 };
+        let mut host =
+            Self { store, instance, plugin: "serin".to_owned(), roots: BTreeMap::new(), next: 1, configuration_fuel: 0 };
         // As Envoy does: a module without this export needs no start.
         host.call::<(), ()>("_initialize", ())?;
         Ok(host)
@@ -131,7 +148,9 @@ impl Host {
             self.call::<_, i32>("proxy_on_vm_start", (root, 0))?;
         }
         let size = i32::try_from(configuration.len()).map_err(|error| HostError(error.to_string()))?;
+        let before = self.store.get_fuel()?;
         let accepted: Option<i32> = self.call("proxy_on_configure", (root, size))?;
+        self.configuration_fuel = before - self.store.get_fuel()?;
         if let Some(old) = old {
             self.call::<_, i32>("proxy_on_done", old)?;
             self.call::<_, ()>("proxy_on_delete", old)?;
@@ -151,7 +170,9 @@ impl Host {
         world.plugin = plugin;
         (world.properties, world.request) = (input.properties, Some(input.headers));
         world.calls.clear();
+        world.entries.clear();
         world.set.clear();
+        world.copied = Copied::default();
         let before = self.store.get_fuel()?;
         self.call::<_, ()>("proxy_on_context_create", (id, self.root()))?;
         let action: Option<i32> = self.call("proxy_on_request_headers", (id, count, 1))?;
@@ -161,7 +182,7 @@ impl Host {
         }
         let world = self.store.data_mut();
         let request = world.request.take().unwrap_or_default();
-        let calls = std::mem::take(&mut world.calls);
+        let (calls, copied) = (std::mem::take(&mut world.calls), world.copied);
         world.response = Some(Headers::new());
         self.call::<_, i32>("proxy_on_response_headers", (id, 0, 1))?;
         let response = self.store.data_mut().response.take().unwrap_or_default();
@@ -169,7 +190,9 @@ impl Host {
         self.call::<_, ()>("proxy_on_log", id)?;
         self.call::<_, ()>("proxy_on_delete", id)?;
         self.store.set_fuel(FUEL)?;
-        Ok(Exchange { request, response, filter_state: std::mem::take(&mut self.store.data_mut().set), fuel, calls })
+        let world = self.store.data_mut();
+        let (filter_state, entries) = (std::mem::take(&mut world.set), std::mem::take(&mut world.entries));
+        Ok(Exchange { request, response, filter_state, fuel, calls, entries, copied })
     }
 
     /// Lets time pass up to the next tick.
@@ -177,7 +200,16 @@ impl Host {
     /// # Errors
     /// The filter traps or makes an unexpected host call.
     pub fn tick(&mut self) -> Result<(), HostError> {
-        self.call::<_, ()>("proxy_on_tick", self.root()).map(|_| ())
+        self.store.set_fuel(FUEL)?;
+        self.call::<_, ()>("proxy_on_tick", self.root())?;
+        self.configuration_fuel = FUEL - self.store.get_fuel()?;
+        Ok(())
+    }
+
+    /// Fuel of the last configuration or tick.
+    #[must_use]
+    pub fn configuration_fuel(&self) -> u64 {
+        self.configuration_fuel
     }
 
     /// The period of ticks that the filter asked for.
@@ -215,6 +247,7 @@ impl Host {
         let Some(function) = self.instance.get_export(&self.store, name).and_then(Extern::into_func) else {
             return Ok(None);
         };
+        *self.store.data_mut().entries.entry(name.to_owned()).or_default() += 1;
         let function: TypedFunc<P, R> = function.typed(&self.store)?;
         function.call(&mut self.store, parameters).map(Some).map_err(|error| {
             let logs = self.store.data().logs.join("\n  ");

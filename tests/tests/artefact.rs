@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use serde_json::json;
+use serde_json::{Value, json};
 use serin_controller::FILTER;
 use serin_tests::golden;
 use serin_tests::host::{Exchange, Host, Input, interface};
@@ -19,56 +19,121 @@ fn imports_and_exports_are_the_committed_ones() {
 }
 
 /// A release with so many rules that do not match, and a sticky cookie.
-fn document(rules: usize) -> String {
+fn document(rules: usize) -> Value {
     let rule = |index| json!({"name": format!("r{index}"), "when": [{"header": {"name": "x-team", "exact": format!("team-{index}")}}], "version": "v2"});
     let rules: Vec<_> = (0..rules).map(rule).collect();
     json!({"version": 1, "splits": [{"release": "bookinfo/reviews", "hosts": ["reviews.bookinfo.svc.cluster.local"], "ports": [9080],
         "stable": "v1", "buckets": [["v2", 50_000]], "sticky": {"by": [{"cookie": "user"}]}, "rules": rules}]})
-    .to_string()
 }
 
-/// The second of two equal requests: by then the VM has what it allocates once.
-fn warm(document: &str) -> Exchange {
+/// A document of so many releases: the one that is asked for in the middle of others, with this number of buckets.
+fn releases(count: usize, buckets: u32) -> String {
+    let mut document = document(0);
+    let other = |index: usize| {
+        json!({"release": format!("shop-{index:05}/service"), "hosts": [format!("service.shop-{index:05}.svc.cluster.local")],
+        "ports": [9080], "stable": "v1", "buckets": [["v2", 50_000]], "sticky": {"by": [{"cookie": "user"}]}})
+    };
+    let mut splits: Vec<_> = (1..count).map(other).collect();
+    document["splits"][0]["buckets"][0][1] = json!(buckets);
+    splits.insert(count / 2, document["splits"][0].take());
+    document["splits"] = json!(splits);
+    document.to_string()
+}
+
+fn input() -> Input {
+    let header = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let headers = vec![
+        header(":method", "GET"),
+        header(":path", "/reviews/0"),
+        header(":authority", "reviews:9080"),
+        header("user-agent", "curl/8.5.0"),
+        header("accept", "*/*"),
+        header("x-request-id", "f4a1d2c4-6c3b-4d4c-9a57-5f8f0d3f7c11"),
+        header("x-team", "none"),
+        header("cookie", "theme=dark; user=ann; session=0123456789abcdef"),
+    ];
+    let cluster = b"outbound|9080|v1|reviews.bookinfo.svc.cluster.local".to_vec();
+    Input { headers, properties: [("xds.cluster_name".to_owned(), cluster)].into() }
+}
+
+/// The third of three equal requests: by then the VM has what it allocates once.
+fn warm(document: &str) -> (Exchange, Host) {
     let mut host = Host::load(FILTER).unwrap();
     assert!(host.configure(document.as_bytes()).unwrap());
-    let header = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
-    let mut input = Input {
-        headers: vec![
-            header(":method", "GET"),
-            header(":path", "/reviews/0"),
-            header(":authority", "reviews:9080"),
-            header("user-agent", "curl/8.5.0"),
-            header("accept", "*/*"),
-            header("x-request-id", "f4a1d2c4-6c3b-4d4c-9a57-5f8f0d3f7c11"),
-            header("x-team", "none"),
-            header("cookie", "theme=dark; user=ann; session=0123456789abcdef"),
-        ],
-        ..Input::default()
-    };
-    input.properties.insert("xds.cluster_name".into(), b"outbound|9080|v1|reviews.bookinfo.svc.cluster.local".to_vec());
-    host.request(input.clone()).unwrap();
-    host.request(input).unwrap()
+    host.request(input()).unwrap();
+    host.request(input()).unwrap();
+    (host.request(input()).unwrap(), host)
 }
 
 #[test]
-fn size_fuel_and_host_calls_are_the_committed_ones() {
-    let of = |rules| {
-        let exchange = warm(&document(rules));
-        json!({"fuel": exchange.fuel, "calls": exchange.calls})
+fn what_a_request_costs_is_committed() {
+    let cost = |document: &Value| {
+        let (exchange, _) = warm(&document.to_string());
+        json!({"fuel": exchange.fuel, "hostCalls": exchange.calls, "entries": exchange.entries,
+            "copied": {"into": exchange.copied.into, "out": exchange.copied.out}})
     };
-    let budget = json!({"bytes": FILTER.len(), "rules": {"0": of(0), "1": of(1), "20": of(20), "200": of(200)}});
+    let mut issued = document(0);
+    issued["splits"][0]["sticky"] = json!({"by": [{"cookie": "nobody"}], "otherwise": {"issueCookie": {"name": "id"}}});
+    let mut told = document(0);
+    told["reportReason"] = json!(true);
+    let elsewhere = json!({"version": 1, "splits": []});
+    let budget = json!({"bytes": FILTER.len(), "requests": {
+        "sticky cookie": cost(&document(0)), "1 rule": cost(&document(1)), "20 rules": cost(&document(20)),
+        "1000 rules": cost(&document(1000)), "issued cookie": cost(&issued), "reason told": cost(&told), "no release": cost(&elsewhere)}});
     golden::check("tests/golden/filter.budget.json", &format!("{}\n", serde_json::to_string_pretty(&budget).unwrap()))
         .unwrap();
 }
 
 #[test]
+fn ten_thousand_releases_cost_what_one_does() {
+    let (one, _) = warm(&releases(1, 1));
+    let (many, mut host) = warm(&releases(10_000, 1));
+    assert_eq!((&one.calls, &one.entries, one.copied), (&many.calls, &many.entries, many.copied));
+    // A probe of a larger table may meet one more entry.
+    assert!(many.fuel < one.fuel + one.fuel / 50, "{} and {}", many.fuel, one.fuel);
+    // Updates: one release is read anew, the others are compared.
+    let first = host.configuration_fuel();
+    for buckets in 2..6 {
+        assert!(host.configure(releases(10_000, buckets).as_bytes()).unwrap());
+        assert!(host.configuration_fuel() < first / 20, "{} and {first}", host.configuration_fuel());
+    }
+    let mebibytes = host.memory_bytes() >> 20;
+    assert!(mebibytes <= 12, "{mebibytes} MiB");
+}
+
+#[test]
+fn a_large_change_is_read_in_pieces() {
+    let (_, mut host) = warm(&releases(10_000, 1));
+    let first = host.configuration_fuel();
+    let other = releases(10_000, 100_000).replace("50000", "40000");
+    assert!(host.configure(other.as_bytes()).unwrap());
+    assert_eq!(host.tick_milliseconds(), 1);
+    let mut pieces = 1;
+    while host.tick_milliseconds() == 1 {
+        assert!(host.configuration_fuel() < first / 20, "{} and {first}", host.configuration_fuel());
+        // The document before decides until the last piece.
+        let version = |host: &mut Host| {
+            host.request(input()).unwrap().request.into_iter().find(|(name, _)| name == b"x-serin-version")
+        };
+        assert_eq!(version(&mut host).unwrap().1, b"v1");
+        host.tick().unwrap();
+        pieces += 1;
+    }
+    assert!(pieces > 20, "{pieces}");
+    let version = host.request(input()).unwrap().request.into_iter().find(|(name, _)| name == b"x-serin-version");
+    assert_eq!(version.unwrap().1, b"v2");
+    assert_eq!(host.tick_milliseconds(), 1000);
+}
+
+#[test]
 fn fuel_is_the_same_each_time() {
-    assert_eq!(warm(&document(20)), warm(&document(20)));
+    let fuel = || warm(&document(20).to_string()).0;
+    assert_eq!(fuel(), fuel());
 }
 
 #[test]
 fn a_sticky_cookie_takes_three_host_calls() {
-    let calls = warm(&document(0)).calls;
+    let calls = warm(&document(0).to_string()).0.calls;
     let named: Vec<_> = calls.into_iter().collect();
     assert_eq!(named, [("proxy_get_header_map_pairs", 1), ("proxy_get_property", 1), ("proxy_replace_header_map_value", 1)]);
 }

@@ -43,7 +43,7 @@ fn a_bad_document_keeps_the_last_good_one() {
     let mut host = host();
     assert!(host.configure(&document(100_000)).unwrap());
     let bad = [
-        (&b"\xff"[..], "expected value"),
+        (&b"\xff"[..], "no JSON, at line 1 column 1"),
         (br#"{"version":2,"splits":[],"more":1}"#, "document version 2 is not known"),
         (br#"{"version":1,"splits":[],"more":1}"#, "unknown field `more`"),
         (br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v 1"}]}"#, "splits[0].stable: `v 1` is no version"),

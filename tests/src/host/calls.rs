@@ -50,14 +50,15 @@ fn address(value: i32) -> usize {
     value.cast_unsigned() as usize
 }
 
-fn bytes(vm: &Vm<'_>, at: i32, size: i32) -> Result<Vec<u8>, Error> {
+fn bytes(vm: &mut Vm<'_>, at: i32, size: i32) -> Result<Vec<u8>, Error> {
     let (at, size) = (address(at), address(size));
     let end = at.checked_add(size).ok_or_else(|| Error::new("a range wraps around"))?;
-    let data = memory(vm)?.data(vm).get(at..end).map(<[u8]>::to_vec);
+    let data = memory(vm)?.data(&*vm).get(at..end).map(<[u8]>::to_vec);
+    vm.data_mut().copied.out += size;
     data.ok_or_else(|| Error::new("a range lies outside of the memory"))
 }
 
-fn text(vm: &Vm<'_>, at: i32, size: i32) -> Result<String, Error> {
+fn text(vm: &mut Vm<'_>, at: i32, size: i32) -> Result<String, Error> {
     String::from_utf8(bytes(vm, at, size)?).map_err(|_| Error::new("a text is no UTF-8"))
 }
 
@@ -67,8 +68,11 @@ fn store(vm: &mut Vm<'_>, at: i32, value: &[u8]) -> Result<(), Error> {
 
 /// Hands bytes over in memory that the module allocates for them.
 fn hand_over(vm: &mut Vm<'_>, value: &[u8], data: i32, size: i32) -> Result<i32, Error> {
-    let exported = ["proxy_on_memory_allocate", "malloc"].into_iter().find_map(|name| vm.get_export(name)?.into_func());
-    let allocate = exported.ok_or_else(|| Error::new("the module exports neither proxy_on_memory_allocate nor malloc"))?;
+    let name = "proxy_on_memory_allocate";
+    let exported = vm.get_export(name).and_then(Extern::into_func);
+    let allocate = exported.ok_or_else(|| Error::new("the module does not export proxy_on_memory_allocate"))?;
+    *vm.data_mut().entries.entry(name.to_owned()).or_default() += 1;
+    vm.data_mut().copied.into += value.len();
     let allocate: TypedFunc<i32, i32> = allocate.typed(&*vm)?;
     let length = i32::try_from(value.len()).map_err(|error| Error::new(error.to_string()))?;
     let at = if length == 0 { 0 } else { allocate.call(&mut *vm, length)? };
@@ -92,7 +96,7 @@ fn headers<'a>(vm: &'a mut Vm<'_>, map: i32) -> Option<&'a mut Headers> {
 
 fn log(mut vm: Vm<'_>, level: i32, at: i32, size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_log");
-    let line = format!("{level} {}", text(&vm, at, size)?);
+    let line = format!("{level} {}", text(&mut vm, at, size)?);
     vm.data_mut().logs.push(line);
     Ok(OK)
 }
@@ -124,7 +128,7 @@ fn get_header_map_pairs(mut vm: Vm<'_>, map: i32, data: i32, size: i32) -> Resul
 
 fn replace_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32, value: i32, size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_replace_header_map_value");
-    let (key, value) = (bytes(&vm, key, key_size)?, bytes(&vm, value, size)?);
+    let (key, value) = (bytes(&mut vm, key, key_size)?, bytes(&mut vm, value, size)?);
     let Some(headers) = headers(&mut vm, map) else {
         return Ok(BAD_ARGUMENT);
     };
@@ -135,7 +139,7 @@ fn replace_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32, v
 
 fn add_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32, value: i32, size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_add_header_map_value");
-    let pair = (bytes(&vm, key, key_size)?, bytes(&vm, value, size)?);
+    let pair = (bytes(&mut vm, key, key_size)?, bytes(&mut vm, value, size)?);
     let Some(headers) = headers(&mut vm, map) else {
         return Ok(BAD_ARGUMENT);
     };
@@ -145,7 +149,7 @@ fn add_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32, value
 
 fn remove_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_remove_header_map_value");
-    let key = bytes(&vm, key, key_size)?;
+    let key = bytes(&mut vm, key, key_size)?;
     let Some(headers) = headers(&mut vm, map) else {
         return Ok(BAD_ARGUMENT);
     };
@@ -155,7 +159,7 @@ fn remove_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32) ->
 
 fn get_property(mut vm: Vm<'_>, path: i32, path_size: i32, data: i32, size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_get_property");
-    let path = text(&vm, path, path_size)?.replace('\0', ".");
+    let path = text(&mut vm, path, path_size)?.replace('\0', ".");
     let found = match path.as_str() {
         "plugin_name" => Some(vm.data().plugin.clone().into_bytes()),
         // Filter state that a plugin has set is a property of the stream.
@@ -169,14 +173,14 @@ fn get_property(mut vm: Vm<'_>, path: i32, path_size: i32, data: i32, size: i32)
 
 fn set_property(mut vm: Vm<'_>, path: i32, path_size: i32, value: i32, size: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_set_property");
-    let (path, value) = (text(&vm, path, path_size)?, bytes(&vm, value, size)?);
+    let (path, value) = (text(&mut vm, path, path_size)?, bytes(&mut vm, value, size)?);
     vm.data_mut().set.insert(path, value);
     Ok(OK)
 }
 
 fn define_metric(mut vm: Vm<'_>, _kind: i32, name: i32, name_size: i32, id: i32) -> Result<i32, Error> {
     count(&mut vm, "proxy_define_metric");
-    let name = text(&vm, name, name_size)?;
+    let name = text(&mut vm, name, name_size)?;
     // As in Envoy: a name that is defined again gets another id, and the old one stays.
     let names = &mut vm.data_mut().metric_names;
     names.push(name);
