@@ -76,7 +76,7 @@ const WHOLE: Plan = Plan {
 const QUICK: Plan = Plan {
     rounds: 5,
     warmups: 1,
-    requests: 1024,
+    requests: 1000,
     latency_rounds: 2,
     latency_requests: 500,
     rate: 2000,

@@ -1,4 +1,4 @@
-//! Connections to an Envoy: one that sends requests in batches, one that never waits.
+//! Connections to an Envoy: those that wait for answers, and those that never wait.
 
 use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -38,9 +38,8 @@ impl Connection {
         Ok(self.stream.write_all(bytes)?)
     }
 
-    /// Sends some requests at once and reads all of their answers, which must have a status.
-    pub(crate) fn batch(&mut self, bytes: &[u8], count: usize, status: u16) -> Result<()> {
-        self.send(bytes)?;
+    /// Reads some answers, which must have a status.
+    pub(crate) fn receive(&mut self, count: usize, status: u16) -> Result<()> {
         for _ in 0..count {
             self.answer(|response| expect(response, status))??;
         }

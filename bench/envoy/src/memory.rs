@@ -59,14 +59,17 @@ pub(crate) fn measure(modules: &Modules, plan: &Plan) -> Result<Vec<Memory>> {
 fn resident(row: &Row, workers: u32) -> Result<f64> {
     let envoy = Envoy::start(&resources(std::slice::from_ref(row)), workers)?;
     let address = envoy.listeners()?.remove(&row.key()).ok_or("no listener")?;
-    let bytes: Vec<u8> = requests(32, "reviews:9080", false).into_iter().flat_map(|request| request.bytes).collect();
+    let requests = requests(32, "reviews:9080", false);
     // The system deals connections out to workers by chance, so there are many.
     let mut connections = Vec::new();
     for _ in 0..64 {
         connections.push(Connection::open(address)?);
     }
     for connection in &mut connections {
-        connection.batch(&bytes, 32, STATUS)?;
+        for request in &requests {
+            connection.send(&request.bytes)?;
+            connection.receive(1, STATUS)?;
+        }
     }
     envoy.check()?;
     Ok(envoy.resident()? as f64 / f64::from(1 << 20))

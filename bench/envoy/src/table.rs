@@ -89,7 +89,7 @@ fn rows(text: &mut String, report: &Report) {
         text,
         DIM,
         &format!(
-            "CPU: the worker's time on its core, {} rounds of {} pipelined requests, over no filter of the same round",
+            "CPU: the worker's time on its core, {} rounds of {} requests, over no filter of the same round",
             environment.rounds, environment.requests_per_slice,
         ),
     );
