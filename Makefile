@@ -10,7 +10,7 @@ INSTALL := scripts/envoy.sh
 endif
 export ENVOY_BIN
 
-.PHONY: help toolchain envoy build demo test check chart image mesh stack bench-cluster bench-engine fuzz golden clean
+.PHONY: help toolchain envoy build demo test check chart image mesh stack bench bench-cluster bench-engine fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ test: envoy build stack ## run all tests: the real filter, a real Envoy, with Go
 mesh: envoy build ## a whole mesh to play with, and a shell in it; needs Go
 	@tests/stack/run.sh tests/stack/mesh.sh
 
+bench: envoy ## what a request costs in a real Envoy, beside peers; Linux
+	cargo run --release --locked -p serin-bench-envoy
+
 bench-cluster: envoy ## what 1 000 releases cost; needs Go
 	cargo build --locked --release
 	cargo build --locked -p serin-tests --bin bench_cluster
@@ -58,6 +61,7 @@ image: ## build the images of the controller and of the filter; needs Docker
 check: toolchain ## format, lints and documentation
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --locked -- -D warnings
+	cargo clippy -p serin-filter --target wasm32-unknown-unknown --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 
 fuzz: toolchain ## run each fuzz target for a minute

@@ -45,6 +45,7 @@ mod request;
 mod rules;
 mod split;
 mod sticky;
+mod table;
 mod update;
 mod walk;
 mod weight;

@@ -1,14 +1,10 @@
 //! Rules in order, and an index of those that compare with a literal: a thousand of them cost about as much as one.
 
-use std::hash::BuildHasher;
-
-use foldhash::fast::FixedState;
-use hashbrown::HashTable;
-
 use crate::error::{Cause, CompileError};
 use crate::matcher::TextSource;
 use crate::request::RequestView;
 use crate::split::CompiledRule;
+use crate::table::{Table, hash};
 
 /// Fewer rules than this are asked one after the other.
 const LEAST: usize = 8;
@@ -37,13 +33,9 @@ struct Literals {
     source: TextSource,
     ignore_case: bool,
     /// Places in `rules`.
-    table: HashTable<u32>,
+    table: Table,
     /// Each literal with the numbers of its rules, in order.
     rules: Vec<(String, Vec<u32>)>,
-}
-
-fn hash(bytes: &[u8]) -> u64 {
-    FixedState::default().hash_one(bytes)
 }
 
 fn at<T>(list: &[T], number: u32) -> Option<&T> {
@@ -53,14 +45,13 @@ fn at<T>(list: &[T], number: u32) -> Option<&T> {
 impl Rules {
     /// Checks that each has its own name, and makes the index.
     pub(crate) fn new(all: Vec<CompiledRule>) -> Result<Self, CompileError> {
-        let mut names: HashTable<u32> = HashTable::new();
-        let name = |number: u32| at(&all, number).map_or("", |rule| &rule.name);
+        let mut names = Table::default();
         for (number, rule) in (0..).zip(&all) {
             let hashed = hash(rule.name.as_bytes());
-            if names.find(hashed, |&other| name(other) == rule.name).is_some() {
+            if names.find(hashed, |(other, _)| at(&all, other).is_some_and(|other| other.name == rule.name)).is_some() {
                 return Err(Cause::RuleName(rule.name.clone()).at(format!("rules[{number}].name")));
             }
-            names.insert_unique(hashed, number, |&other| hash(name(other).as_bytes()));
+            names.insert(hashed, (number, 0));
         }
         let index = (all.len() >= LEAST).then(|| Box::new(Index::of(&all))).filter(|index| !index.sources.is_empty());
         Ok(Self { all, index })
@@ -119,22 +110,19 @@ impl Index {
 
 impl Literals {
     fn new(source: TextSource, ignore_case: bool) -> Self {
-        Self { source, ignore_case, table: HashTable::new(), rules: Vec::new() }
+        Self { source, ignore_case, table: Table::default(), rules: Vec::new() }
     }
 
     fn add(&mut self, literal: &str, number: u32) {
-        let Self { table, rules, .. } = self;
-        let text = |rules: &[(String, Vec<u32>)], place| at(rules, place).map(|(text, _)| hash(text.as_bytes()));
-        let hashed = hash(literal.as_bytes());
-        let place = table.find(hashed, |&place| at(rules, place).is_some_and(|(text, _)| text == literal)).copied();
-        match place.and_then(|place| rules.get_mut(usize::try_from(place).ok()?)) {
+        let (hashed, rules) = (hash(literal.as_bytes()), &mut self.rules);
+        let place = self.table.find(hashed, |(place, _)| at(rules, place).is_some_and(|(text, _)| text == literal));
+        match place.and_then(|(place, _)| rules.get_mut(usize::try_from(place).ok()?)) {
             // One rule may list a literal twice.
             Some((_, numbers)) if numbers.last() == Some(&number) => {}
             Some((_, numbers)) => numbers.push(number),
             None => {
-                let place = u32::try_from(rules.len()).unwrap_or(u32::MAX);
+                self.table.insert(hashed, (u32::try_from(rules.len()).unwrap_or(u32::MAX), 0));
                 rules.push((literal.to_owned(), vec![number]));
-                table.insert_unique(hashed, place, |&place| text(rules, place).unwrap_or_default());
             }
         }
     }
@@ -151,8 +139,8 @@ impl Literals {
     }
 
     fn find(&self, value: &[u8]) -> &[u32] {
-        let same = |&place: &u32| at(&self.rules, place).is_some_and(|(text, _)| text.as_bytes() == value);
+        let same = |(place, _)| at(&self.rules, place).is_some_and(|(text, _)| text.as_bytes() == value);
         let place = self.table.find(hash(value), same);
-        place.and_then(|&place| at(&self.rules, place)).map_or(&[], |(_, numbers)| numbers)
+        place.and_then(|(place, _)| at(&self.rules, place)).map_or(&[], |(_, numbers)| numbers)
     }
 }

@@ -10,7 +10,7 @@ pub(crate) const HELP: &str = "\
 what Serin costs in a real Envoy: a table, and docs/bench.{txt,json,svg}
 
   --quick              few rounds, to see that it works; writes no files
-  --rounds N           rounds of the CPU part
+  --rounds N           rounds of the CPU part, divided among up to 8 processes
   --rows 1,3,8         these rows; row 1 is always there
   --only PART          cpu, latency, memory or updates
   --filter NAME=PATH   measure another filter.wasm too; may be repeated
@@ -33,6 +33,8 @@ pub(crate) enum Part {
 pub(crate) struct Plan {
     /// Rounds of the CPU part; each has a slice of every row.
     pub(crate) rounds: usize,
+    /// Processes that the rounds are divided among.
+    pub(crate) launches: usize,
     /// Slices of each row that are not counted: code is compiled and caches fill.
     pub(crate) warmups: usize,
     /// Requests in a slice of the CPU part.
@@ -63,7 +65,8 @@ pub(crate) struct Args {
 }
 
 const WHOLE: Plan = Plan {
-    rounds: 40,
+    rounds: 48,
+    launches: 8,
     warmups: 3,
     requests: 4000,
     latency_rounds: 5,
@@ -75,6 +78,7 @@ const WHOLE: Plan = Plan {
 
 const QUICK: Plan = Plan {
     rounds: 5,
+    launches: 1,
     warmups: 1,
     requests: 1000,
     latency_rounds: 2,
@@ -112,6 +116,7 @@ impl Args {
             args.plan = QUICK;
         }
         args.plan.rounds = rounds.unwrap_or(args.plan.rounds);
+        args.plan.launches = args.plan.launches.min(args.plan.rounds);
         Ok(Some(args))
     }
 

@@ -28,7 +28,7 @@ pub(crate) fn measure(fleet: &mut Fleet, plan: &Plan) -> Result<Vec<Vec<f64>>> {
         lanes.push((connections, batches));
     }
     let worker = fleet.envoy.worker()?;
-    let total = plan.warmups + plan.rounds;
+    let total = plan.warmups + plan.rounds.div_ceil(plan.launches);
     let samples = apart(&fleet.envoy, move || {
         let mut samples = vec![Vec::new(); count];
         for round in 0..total {

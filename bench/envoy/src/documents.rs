@@ -67,10 +67,14 @@ pub(crate) fn literal_rules(count: usize) -> Vec<Value> {
 }
 
 fn split(release: &str, host: &str, buckets: u32) -> Value {
-    json!({
-        "release": release, "hosts": [host], "ports": [9080], "stable": "v1", "buckets": [["v2", buckets]],
-        "sticky": {"by": [{"cookie": "user"}]},
-    })
+    let mut split = json!({
+        "release": release, "hosts": [host], "ports": [9080], "stable": "v1", "sticky": {"by": [{"cookie": "user"}]},
+    });
+    // A run of no buckets is none.
+    if let Some(split) = split.as_object_mut().filter(|_| buckets > 0) {
+        split.insert("buckets".to_owned(), json!([["v2", buckets]]));
+    }
+    split
 }
 
 fn document(splits: &[Value]) -> String {

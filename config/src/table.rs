@@ -1,0 +1,37 @@
+//! A hash table of numbers; what a number stands for is kept elsewhere.
+
+use std::hash::BuildHasher;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashTable;
+
+/// Numbers by the hash of what they stand for. The hash is kept too: one table serves all, and growing it needs to look nowhere.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Table(HashTable<(u64, Entry)>);
+
+/// The number of a thing, and which of its names.
+pub(crate) type Entry = (u32, u32);
+
+/// The hash of a name. It has no secret: names are looked up by what clients send, but no client enters one.
+pub(crate) fn hash(name: &[u8]) -> u64 {
+    FixedState::default().hash_one(name)
+}
+
+impl Table {
+    /// The entry of this hash that is meant.
+    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(Entry) -> bool) -> Option<Entry> {
+        self.0.find(hash, |&(_, entry)| is(entry)).map(|&(_, entry)| entry)
+    }
+
+    /// Adds an entry.
+    pub(crate) fn insert(&mut self, hash: u64, entry: Entry) {
+        self.0.insert_unique(hash, (hash, entry), |&(hash, _)| hash);
+    }
+
+    /// Takes an entry out.
+    pub(crate) fn remove(&mut self, hash: u64, entry: Entry) {
+        if let Ok(found) = self.0.find_entry(hash, |&(_, other)| other == entry) {
+            found.remove();
+        }
+    }
+}
