@@ -10,7 +10,7 @@ INSTALL := scripts/envoy.sh
 endif
 export ENVOY_BIN
 
-.PHONY: help toolchain envoy build demo test check chart image mesh stack bench-cluster fuzz golden clean
+.PHONY: help toolchain envoy build demo test check chart image mesh stack bench bench-cluster fuzz golden clean
 
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -38,6 +38,9 @@ test: envoy build stack ## run all tests: the real filter, a real Envoy, with Go
 
 mesh: envoy build ## a whole mesh to play with, and a shell in it; needs Go
 	@tests/stack/run.sh tests/stack/mesh.sh
+
+bench: envoy ## what the filter costs in a real Envoy, beside its peers; ARGS=--help tells more
+	@cargo run --release --locked -p serin-bench-envoy -- $(ARGS)
 
 bench-cluster: envoy ## what 1 000 releases cost; needs Go
 	cargo build --locked --release

@@ -67,8 +67,10 @@ pub(crate) fn literal_rules(count: usize) -> Vec<Value> {
 }
 
 fn split(release: &str, host: &str, buckets: u32) -> Value {
+    // A run without buckets is refused.
+    let runs: Vec<Value> = (buckets > 0).then(|| json!(["v2", buckets])).into_iter().collect();
     json!({
-        "release": release, "hosts": [host], "ports": [9080], "stable": "v1", "buckets": [["v2", buckets]],
+        "release": release, "hosts": [host], "ports": [9080], "stable": "v1", "buckets": runs,
         "sticky": {"by": [{"cookie": "user"}]},
     })
 }

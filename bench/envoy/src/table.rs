@@ -45,7 +45,7 @@ pub(crate) fn render(report: &Report) -> String {
     }
     let ratios = report.ratios();
     if !ratios.is_empty() || !report.memory.is_empty() || !report.updates.is_empty() {
-        heading(&mut text, "ratios of added CPU", &["median", "quartiles", "of p10s"]);
+        heading(&mut text, "ratios of added CPU; stalls; memory", &["median", "quartiles", "of p10s"]);
     }
     for ratio in ratios {
         let spread = format!("{:.2} to {:.2}", ratio.rounds.q1, ratio.rounds.q3);
