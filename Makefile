@@ -39,8 +39,8 @@ test: envoy build stack ## run all tests: the real filter, a real Envoy, with Go
 mesh: envoy build ## a whole mesh to play with, and a shell in it; needs Go
 	@tests/stack/run.sh tests/stack/mesh.sh
 
-bench: envoy ## what a request costs in a real Envoy, beside peers; Linux
-	cargo run --release --locked -p serin-bench-envoy
+bench: envoy ## what the filter costs in a real Envoy, beside its peers; Linux; ARGS=--help
+	@cargo run --release --locked -p serin-bench-envoy -- $(ARGS)
 
 bench-cluster: envoy ## what 1 000 releases cost; needs Go
 	cargo build --locked --release

@@ -52,7 +52,7 @@ fn layers_hold() {
     assert!(closure["serin-filter"].contains("proxy-wasm"));
     let with_kube: Vec<&str> =
         closure.iter().filter(|(_, packages)| packages.contains("kube")).map(|(member, _)| member.as_str()).collect();
-    assert_eq!(with_kube, ["serin-controller", "serin-tests"]);
+    assert_eq!(with_kube, ["serin-bench-envoy", "serin-controller", "serin-tests"]);
 }
 
 #[test]

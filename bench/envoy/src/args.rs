@@ -10,7 +10,8 @@ pub(crate) const HELP: &str = "\
 what Serin costs in a real Envoy: a table, and docs/bench.{txt,json,svg}
 
   --quick              few rounds, to see that it works; writes no files
-  --rounds N           rounds of the CPU part, divided among up to 8 processes
+  --processes N        Envoys for CPU and latency, one after the other
+  --rounds N           rounds of the CPU part in each of them
   --rows 1,3,8         these rows; row 1 is always there
   --only PART          cpu, latency, memory or updates
   --filter NAME=PATH   measure another filter.wasm too; may be repeated
@@ -31,15 +32,15 @@ pub(crate) enum Part {
 /// How much is measured.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
-    /// Rounds of the CPU part; each has a slice of every row.
+    /// Envoys, one after the other: where code and memory come to lie differs from one to the next, and costs a row microseconds.
+    pub(crate) processes: usize,
+    /// Rounds of the CPU part in each of them; a round has slices of every row.
     pub(crate) rounds: usize,
-    /// Processes that the rounds are divided among.
-    pub(crate) launches: usize,
     /// Slices of each row that are not counted: code is compiled and caches fill.
     pub(crate) warmups: usize,
     /// Requests in a slice of the CPU part.
     pub(crate) requests: usize,
-    /// Rounds of the latency part.
+    /// Rounds of the latency part in each process.
     pub(crate) latency_rounds: usize,
     /// Requests in a slice of the latency part.
     pub(crate) latency_requests: usize,
@@ -65,11 +66,11 @@ pub(crate) struct Args {
 }
 
 const WHOLE: Plan = Plan {
-    rounds: 48,
-    launches: 8,
-    warmups: 3,
+    processes: 5,
+    rounds: 8,
+    warmups: 2,
     requests: 4000,
-    latency_rounds: 5,
+    latency_rounds: 1,
     latency_requests: 2000,
     rate: 2000,
     memory_rounds: 3,
@@ -77,11 +78,11 @@ const WHOLE: Plan = Plan {
 };
 
 const QUICK: Plan = Plan {
-    rounds: 5,
-    launches: 1,
-    warmups: 1,
+    processes: 2,
+    rounds: 3,
+    warmups: 3,
     requests: 1000,
-    latency_rounds: 2,
+    latency_rounds: 1,
     latency_requests: 500,
     rate: 2000,
     memory_rounds: 1,
@@ -92,12 +93,13 @@ impl Args {
     /// Reads the arguments; `None` asks for help.
     pub(crate) fn read(mut given: impl Iterator<Item = String>) -> Result<Option<Self>> {
         let mut args = Self { plan: WHOLE, quick: false, rows: BTreeSet::new(), filters: Vec::new(), only: None, out: None };
-        let mut rounds = None;
+        let (mut processes, mut rounds) = (None, None);
         while let Some(option) = given.next() {
             let mut value = || given.next().ok_or(format!("`{option}` needs a value"));
             match option.as_str() {
                 "--help" | "-h" => return Ok(None),
                 "--quick" => args.quick = true,
+                "--processes" => processes = Some(value()?.parse::<usize>()?.max(1)),
                 "--rounds" => rounds = Some(value()?.parse::<usize>()?.max(1)),
                 "--rows" => {
                     args.rows = value()?.split(',').map(|row| row.trim().parse()).collect::<Result<_, _>>()?;
@@ -115,8 +117,8 @@ impl Args {
         if args.quick {
             args.plan = QUICK;
         }
+        args.plan.processes = processes.unwrap_or(args.plan.processes);
         args.plan.rounds = rounds.unwrap_or(args.plan.rounds);
-        args.plan.launches = args.plan.launches.min(args.plan.rounds);
         Ok(Some(args))
     }
 

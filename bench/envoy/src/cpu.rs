@@ -1,62 +1,45 @@
 //! Time of the worker on its core, for each request: slices of all rows take turns, each round in another order.
 //!
-//! A slice is some thousand requests, in waves of two on each of sixteen connections, so that waking up and system calls do not drown
-//! what a filter costs. Two is as many as Envoy answers at once: beyond that it takes a pipeline for an attack and closes it. A row is
-//! compared with `no filter` of the same round, and with other rows in the same round: what slows the machine for a while slows both.
+//! A row is compared with `no filter` of the same round, and with other rows in the same round: what slows the machine for a while
+//! slows both. What all others are compared with has three slices in a round, for its chance goes into all of them.
 
 use crate::args::Plan;
-use crate::client::Connection;
-use crate::fleet::{Fleet, STATUS, apart};
-use crate::numbers::order;
-use crate::requests::Request;
+use crate::fleet::{Fleet, Lane, apart};
+use crate::numbers::{Summary, order};
 use crate::{Result, progress};
 
-/// Requests in one write.
-const BATCH: usize = 2;
-/// Connections that are written to before the first answer is read.
-const CONNECTIONS: usize = 16;
+/// Slices of the first row in each round.
+const BASE_SLICES: usize = 3;
 
 /// Nanoseconds of CPU for each request, by row and round.
-pub(crate) fn measure(fleet: &mut Fleet, plan: &Plan) -> Result<Vec<Vec<f64>>> {
+pub(crate) fn measure(fleet: &mut Fleet, plan: &Plan, place: &str) -> Result<Vec<Vec<f64>>> {
     let count = fleet.rows.len();
-    let mut lanes = Vec::new();
-    for (row, address) in fleet.addresses.iter().enumerate() {
-        let connections = (0..CONNECTIONS).map(|_| Connection::open(*address)).collect::<Result<Vec<_>>>()?;
-        let requests = fleet.requests(row).get(..plan.requests).unwrap_or_default();
-        let join = |batch: &[Request]| batch.iter().flat_map(|one| one.bytes.clone()).collect();
-        let batches: Vec<Vec<u8>> = requests.chunks(BATCH).map(join).collect();
-        lanes.push((connections, batches));
-    }
+    let mut lanes = (0..count).map(|row| Lane::open(fleet, row, plan.requests)).collect::<Result<Vec<_>>>()?;
     let worker = fleet.envoy.worker()?;
-    let total = plan.warmups + plan.rounds.div_ceil(plan.launches);
     let samples = apart(&fleet.envoy, move || {
         let mut samples = vec![Vec::new(); count];
-        for round in 0..total {
-            progress(&format!("CPU: round {} of {total}", round + 1));
-            for row in order(count, round) {
-                let Some((connections, batches)) = lanes.get_mut(row) else { continue };
-                let before = worker.nanoseconds()?;
-                for wave in batches.chunks(CONNECTIONS) {
-                    for (connection, bytes) in connections.iter_mut().zip(wave) {
-                        connection.send(bytes)?;
-                    }
-                    for (connection, _) in connections.iter_mut().zip(wave) {
-                        connection.receive(BATCH, STATUS)?;
-                    }
+        for round in 0..plan.rounds {
+            progress(&format!("{place}: CPU, round {} of {}", round + 1, plan.rounds));
+            let mut slices = vec![Vec::new(); count];
+            for place in order(count + BASE_SLICES - 1, round) {
+                let row = if place < count { place } else { 0 };
+                if let (Some(lane), Some(slices)) = (lanes.get_mut(row), slices.get_mut(row)) {
+                    let before = worker.nanoseconds()?;
+                    lane.slice()?;
+                    slices.push(worker.nanoseconds()?.saturating_sub(before) as f64 / plan.requests as f64);
                 }
-                let spent = worker.nanoseconds()?.saturating_sub(before) as f64 / plan.requests as f64;
-                if let Some(samples) = samples.get_mut(row).filter(|_| round >= plan.warmups) {
-                    samples.push(spent);
-                }
+            }
+            for (samples, slices) in samples.iter_mut().zip(&slices) {
+                samples.push(Summary::of(slices).median);
             }
         }
         Ok(samples)
     })?;
     for row in 0..count {
-        for _ in 0..total {
+        let slices = if row == 0 { BASE_SLICES } else { 1 };
+        for _ in 0..plan.rounds * slices {
             fleet.sent(row, plan.requests);
         }
     }
-    fleet.verify()?;
     Ok(samples)
 }

@@ -67,14 +67,12 @@ pub(crate) fn literal_rules(count: usize) -> Vec<Value> {
 }
 
 fn split(release: &str, host: &str, buckets: u32) -> Value {
-    let mut split = json!({
-        "release": release, "hosts": [host], "ports": [9080], "stable": "v1", "sticky": {"by": [{"cookie": "user"}]},
-    });
-    // A run of no buckets is none.
-    if let Some(split) = split.as_object_mut().filter(|_| buckets > 0) {
-        split.insert("buckets".to_owned(), json!([["v2", buckets]]));
-    }
-    split
+    // A run without buckets is refused.
+    let runs: Vec<Value> = (buckets > 0).then(|| json!(["v2", buckets])).into_iter().collect();
+    json!({
+        "release": release, "hosts": [host], "ports": [9080], "stable": "v1", "buckets": runs,
+        "sticky": {"by": [{"cookie": "user"}]},
+    })
 }
 
 fn document(splits: &[Value]) -> String {

@@ -46,7 +46,8 @@ fn binary() -> Result<PathBuf> {
 pub(crate) fn version() -> Result<String> {
     let output = Command::new(binary()?).arg("--version").output()?;
     let text = String::from_utf8(output.stdout)?;
-    Ok(text.split('/').nth(1).unwrap_or("unknown").to_owned())
+    let after = text.split("version: ").nth(1).unwrap_or_default();
+    Ok(after.split('/').nth(1).unwrap_or("unknown").to_owned())
 }
 
 impl Envoy {

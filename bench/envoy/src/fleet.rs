@@ -7,8 +7,10 @@ use serde::Serialize;
 
 use crate::Result;
 use crate::args::Plan;
+use crate::client::Connection;
 use crate::envoy::Envoy;
 use crate::machine::{Thread, two_cores};
+use crate::numbers::order;
 use crate::requests::{Request, requests};
 use crate::rows::{Choice, Row, WEIGHTED, resources};
 
@@ -26,6 +28,15 @@ pub(crate) struct Shares {
     pub(crate) default: u64,
 }
 
+impl Shares {
+    /// Adds others.
+    pub(crate) fn add(&mut self, other: Self) {
+        self.v1 += other.v1;
+        self.v2 += other.v2;
+        self.default += other.default;
+    }
+}
+
 /// The Envoy of the CPU and latency parts.
 pub(crate) struct Fleet {
     pub(crate) envoy: Envoy,
@@ -38,31 +49,41 @@ pub(crate) struct Fleet {
 }
 
 impl Fleet {
-    /// Starts it with one worker.
-    pub(crate) fn start(rows: Vec<Row>, plan: &Plan) -> Result<Self> {
-        let envoy = Envoy::start(&resources(&rows), 1)?;
+    /// Starts it with one worker and sends every row what is not counted. Listeners come in another order in each process.
+    pub(crate) fn start(rows: &[Row], process: usize, plan: &Plan) -> Result<Self> {
+        let shuffled: Vec<Row> = order(rows.len(), process).into_iter().filter_map(|row| rows.get(row).cloned()).collect();
+        let envoy = Envoy::start(&resources(&shuffled), 1)?;
         let listeners = envoy.listeners()?;
         let address = |row: &Row| listeners.get(&row.key()).copied().ok_or(format!("no listener for row {}", row.number));
         let addresses = rows.iter().map(address).collect::<Result<_, _>>()?;
         let count = plan.requests.max(plan.latency_requests);
-        Ok(Self {
+        let mut fleet = Self {
             envoy,
             addresses,
             expected: vec![Shares::default(); rows.len()],
-            rows,
+            rows: rows.to_vec(),
             users: requests(count, AUTHORITY, false),
             visitors: requests(count, AUTHORITY, true),
-        })
+        };
+        fleet.warm(plan.warmups, plan.requests)?;
+        Ok(fleet)
+    }
+
+    /// Sends every row so many slices.
+    fn warm(&mut self, slices: usize, requests: usize) -> Result<()> {
+        for row in 0..self.rows.len() {
+            let mut lane = Lane::open(self, row, requests)?;
+            for _ in 0..slices {
+                lane.slice()?;
+                self.sent(row, requests);
+            }
+        }
+        Ok(())
     }
 
     /// The requests of a row.
     pub(crate) fn requests(&self, row: usize) -> &[Request] {
         if self.rows.get(row).is_some_and(|row| row.anonymous) { &self.visitors } else { &self.users }
-    }
-
-    /// Names of the rows with their numbers.
-    pub(crate) fn names(&self) -> Vec<(usize, String)> {
-        self.rows.iter().map(|row| (row.number, row.name.clone())).collect()
     }
 
     /// Notes that a row was sent its first requests, so many.
@@ -77,9 +98,7 @@ impl Fleet {
             }
         }
         if let Some(expected) = self.expected.get_mut(row) {
-            expected.v1 += shares.v1;
-            expected.v2 += shares.v2;
-            expected.default += shares.default;
+            expected.add(shares);
         }
     }
 
@@ -109,6 +128,43 @@ impl Fleet {
             shares.insert(row.number, counted);
         }
         Ok(shares)
+    }
+}
+
+/// Connections to a row, and a slice of requests in waves: two on each of sixteen connections, so that waking up and system calls
+/// do not drown what a filter costs. Two is as many as Envoy answers at once: beyond that it takes a pipeline for an attack and
+/// closes the connection.
+pub(crate) struct Lane {
+    connections: Vec<Connection>,
+    batches: Vec<Vec<u8>>,
+}
+
+/// Requests in one write.
+const BATCH: usize = 2;
+/// Connections that are written to before the first answer is read.
+const CONNECTIONS: usize = 16;
+
+impl Lane {
+    /// Connects to a row; its slice is an even number of requests.
+    pub(crate) fn open(fleet: &Fleet, row: usize, requests: usize) -> Result<Self> {
+        let address = fleet.addresses.get(row).ok_or("no such row")?;
+        let connections = (0..CONNECTIONS).map(|_| Connection::open(*address)).collect::<Result<Vec<_>>>()?;
+        let join = |batch: &[Request]| batch.iter().flat_map(|one| one.bytes.clone()).collect();
+        let requests = fleet.requests(row).get(..requests).unwrap_or_default();
+        Ok(Self { connections, batches: requests.chunks(BATCH).map(join).collect() })
+    }
+
+    /// Sends a slice and reads all answers.
+    pub(crate) fn slice(&mut self) -> Result<()> {
+        for wave in self.batches.chunks(CONNECTIONS) {
+            for (connection, bytes) in self.connections.iter_mut().zip(wave) {
+                connection.send(bytes)?;
+            }
+            for (connection, _) in self.connections.iter_mut().zip(wave) {
+                connection.receive(BATCH, STATUS)?;
+            }
+        }
+        Ok(())
     }
 }
 

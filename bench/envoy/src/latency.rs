@@ -20,6 +20,7 @@ const CONNECTIONS: usize = 4;
 
 /// Latency of a row in microseconds, over its rounds.
 #[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
 pub(crate) struct Latency {
     pub(crate) p50: Summary,
     pub(crate) p99: Summary,
@@ -28,21 +29,30 @@ pub(crate) struct Latency {
     pub(crate) added_p99: Summary,
 }
 
-/// Measures all rows.
-pub(crate) fn measure(fleet: &mut Fleet, plan: &Plan) -> Result<Vec<Latency>> {
+impl Latency {
+    /// Of the medians and 99th percentiles of a row's rounds, and those of no filter.
+    pub(crate) fn of(own: &[(f64, f64)], base: &[(f64, f64)]) -> Self {
+        let added: Vec<(f64, f64)> = own.iter().zip(base).map(|(own, base)| (own.0 - base.0, own.1 - base.1)).collect();
+        let p50 = |pairs: &[(f64, f64)]| Summary::of(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>());
+        let p99 = |pairs: &[(f64, f64)]| Summary::of(&pairs.iter().map(|pair| pair.1).collect::<Vec<_>>());
+        Self { p50: p50(own), p99: p99(own), added_p50: p50(&added), added_p99: p99(&added) }
+    }
+}
+
+/// The median and the 99th percentile in microseconds, by row and round.
+pub(crate) fn measure(fleet: &mut Fleet, plan: &Plan, place: &str) -> Result<Vec<Vec<(f64, f64)>>> {
     let count = fleet.rows.len();
     let shared = &*fleet;
     let rounds = apart(&fleet.envoy, move || {
         let mut rounds = vec![Vec::new(); count];
-        // The first round is not counted.
-        for round in 0..=plan.latency_rounds {
-            progress(&format!("latency: round {} of {}", round, plan.latency_rounds));
+        for round in 0..plan.latency_rounds {
+            progress(&format!("{place}: latency, round {} of {}", round + 1, plan.latency_rounds));
             for row in order(count, round) {
                 let Some(address) = shared.addresses.get(row) else { continue };
                 let requests = shared.requests(row).get(..plan.latency_requests).unwrap_or_default();
                 let mut times = slice(*address, requests, plan.rate)?;
                 times.sort_by(f64::total_cmp);
-                if let Some(of) = rounds.get_mut(row).filter(|_| round > 0) {
+                if let Some(of) = rounds.get_mut(row) {
                     of.push((percentile(&times, 0.5), percentile(&times, 0.99)));
                 }
             }
@@ -50,18 +60,11 @@ pub(crate) fn measure(fleet: &mut Fleet, plan: &Plan) -> Result<Vec<Latency>> {
         Ok(rounds)
     })?;
     for row in 0..count {
-        for _ in 0..=plan.latency_rounds {
+        for _ in 0..plan.latency_rounds {
             fleet.sent(row, plan.latency_requests);
         }
     }
-    let base = rounds.first().cloned().unwrap_or_default();
-    let of = |values: &[(f64, f64)]| {
-        let added: Vec<(f64, f64)> = values.iter().zip(&base).map(|(own, base)| (own.0 - base.0, own.1 - base.1)).collect();
-        let first = |pairs: &[(f64, f64)]| Summary::of(&pairs.iter().map(|pair| pair.0).collect::<Vec<_>>());
-        let second = |pairs: &[(f64, f64)]| Summary::of(&pairs.iter().map(|pair| pair.1).collect::<Vec<_>>());
-        Latency { p50: first(values), p99: second(values), added_p50: first(&added), added_p99: second(&added) }
-    };
-    Ok(rounds.iter().map(|values| of(values)).collect())
+    Ok(rounds)
 }
 
 /// Microseconds of each request at a rate; those of the first twentieth are left out.

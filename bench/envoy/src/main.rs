@@ -1,7 +1,7 @@
 //! What Serin costs in a real Envoy, beside its peers. `make bench` runs it.
 //!
 //! ```text
-//! rows ─► one Envoy, a listener each ─┬─ cpu: nanoseconds of the worker, in slices that take turns
+//! rows ─► an Envoy, a listener each ───┬─ cpu: nanoseconds of the worker, in slices that take turns
 //!                                     └─ latency: requests at a fixed rate, in slices that take turns
 //! a fresh Envoy for each number ──────┬─ memory: of one worker more
 //!                                     └─ updates: time to the first effect, longest stall
@@ -63,21 +63,19 @@ fn run() -> Result<()> {
     let mut report = Report::new(&args)?;
     if args.does(Part::Cpu) || args.does(Part::Latency) {
         let rows = rows::rows(&modules, &args.rows)?;
-        // Where code and memory of a row lie in one process makes up to a microsecond: several processes even that out.
-        for launch in 1..=if args.does(Part::Cpu) { args.plan.launches } else { 0 } {
-            progress(&format!("starting Envoy with all rows, {launch} of {}", args.plan.launches));
-            let mut fleet = Fleet::start(rows.clone(), &args.plan)?;
-            report.cpu.resize(fleet.rows.len(), Vec::new());
-            for (all, new) in report.cpu.iter_mut().zip(cpu::measure(&mut fleet, &args.plan)?) {
-                all.extend(new);
+        report.begin(&rows);
+        for process in 0..args.plan.processes {
+            let place = format!("process {} of {}", process + 1, args.plan.processes);
+            progress(&format!("{place}: starting Envoy with all rows"));
+            let mut fleet = Fleet::start(&rows, process, &args.plan)?;
+            if args.does(Part::Cpu) {
+                report.add_cpu(cpu::measure(&mut fleet, &args.plan, &place)?);
             }
+            if args.does(Part::Latency) {
+                report.add_latency(latency::measure(&mut fleet, &args.plan, &place)?);
+            }
+            report.add_shares(&fleet.verify()?);
         }
-        let mut fleet = Fleet::start(rows, &args.plan)?;
-        report.rows = fleet.names();
-        if args.does(Part::Latency) {
-            report.latency = latency::measure(&mut fleet, &args.plan)?;
-        }
-        report.shares = fleet.verify()?;
     }
     if args.does(Part::Memory) {
         report.memory = memory::measure(&modules, &args.plan)?;

@@ -10,6 +10,7 @@ use crate::fleet::Shares;
 use crate::latency::Latency;
 use crate::memory::Memory;
 use crate::numbers::Summary;
+use crate::rows::Row;
 use crate::updates::Updates;
 use crate::{Result, envoy, machine};
 
@@ -23,6 +24,7 @@ pub(crate) struct Environment {
     pub(crate) processor: String,
     pub(crate) cores: usize,
     pub(crate) envoy: String,
+    pub(crate) processes: usize,
     pub(crate) rounds: usize,
     pub(crate) requests_per_slice: usize,
     pub(crate) latency_rounds: usize,
@@ -37,9 +39,10 @@ pub(crate) struct Report {
     pub(crate) rows: Vec<(usize, String)>,
     /// Nanoseconds for each request, by row and round.
     pub(crate) cpu: Vec<Vec<f64>>,
-    pub(crate) latency: Vec<Latency>,
+    /// Median and 99th percentile in microseconds, by row and round.
+    latency: Vec<Vec<(f64, f64)>>,
     /// Decisions of each row, by its number.
-    pub(crate) shares: BTreeMap<usize, Shares>,
+    shares: BTreeMap<usize, Shares>,
     pub(crate) memory: Vec<Memory>,
     pub(crate) updates: Vec<Updates>,
 }
@@ -70,18 +73,46 @@ pub(crate) struct Ratio {
 impl Report {
     /// An empty one.
     pub(crate) fn new(args: &Args) -> Result<Self> {
-        let Plan { rounds, requests, latency_rounds, rate, .. } = args.plan;
+        let Plan { processes, rounds, requests, latency_rounds, rate, .. } = args.plan;
         let environment = Environment {
             processor: machine::processor(),
             cores: std::thread::available_parallelism()?.get(),
             envoy: envoy::version()?,
-            rounds,
+            processes,
+            rounds: processes * rounds,
             requests_per_slice: requests,
-            latency_rounds,
+            latency_rounds: processes * latency_rounds,
             requests_per_second: rate,
         };
-        let (rows, cpu, latency, memory, updates) = Default::default();
-        Ok(Self { environment, rows, cpu, latency, shares: BTreeMap::new(), memory, updates })
+        let (rows, cpu, latency, shares, memory, updates) = Default::default();
+        Ok(Self { environment, rows, cpu, latency, shares, memory, updates })
+    }
+
+    /// Takes the names of the rows that are to be measured.
+    pub(crate) fn begin(&mut self, rows: &[Row]) {
+        self.rows = rows.iter().map(|row| (row.number, row.name.clone())).collect();
+    }
+
+    /// Takes the rounds of one more process.
+    pub(crate) fn add_cpu(&mut self, rounds: Vec<Vec<f64>>) {
+        extend(&mut self.cpu, rounds);
+    }
+
+    /// Takes the rounds of one more process.
+    pub(crate) fn add_latency(&mut self, rounds: Vec<Vec<(f64, f64)>>) {
+        extend(&mut self.latency, rounds);
+    }
+
+    /// Takes what the rows of one more process decided.
+    pub(crate) fn add_shares(&mut self, shares: &BTreeMap<usize, Shares>) {
+        for (number, shares) in shares {
+            self.shares.entry(*number).or_default().add(*shares);
+        }
+    }
+
+    /// Latency of the row at a place.
+    pub(crate) fn latency(&self, index: usize) -> Option<Latency> {
+        Some(Latency::of(self.latency.get(index)?, self.latency.first()?))
     }
 
     fn samples(&self, number: usize) -> Option<&[f64]> {
@@ -135,7 +166,7 @@ impl Report {
     pub(crate) fn to_json(&self) -> Value {
         let row = |(index, (number, name)): (usize, &(usize, String))| {
             json!({
-                "row": number, "name": name, "cpu": self.cost(*number), "latency": self.latency.get(index),
+                "row": number, "name": name, "cpu": self.cost(*number), "latency": self.latency(index),
                 "decided": self.shares.get(number),
             })
         };
@@ -145,6 +176,14 @@ impl Report {
             "environment": self.environment, "rows": rows, "ratios": self.ratios(), "memory": self.memory, "updates": self.updates,
         });
         rounded(all)
+    }
+}
+
+/// Adds rounds to the rounds of each row.
+fn extend<T>(rows: &mut Vec<Vec<T>>, rounds: Vec<Vec<T>>) {
+    rows.resize_with(rounds.len(), Vec::new);
+    for (row, rounds) in rows.iter_mut().zip(rounds) {
+        row.extend(rounds);
     }
 }
 

@@ -45,7 +45,7 @@ pub(crate) fn render(report: &Report) -> String {
     }
     let ratios = report.ratios();
     if !ratios.is_empty() || !report.memory.is_empty() || !report.updates.is_empty() {
-        heading(&mut text, "ratios of added CPU", &["median", "quartiles", "of p10s"]);
+        heading(&mut text, "ratios of added CPU; stalls; memory", &["median", "quartiles", "of p10s"]);
     }
     for ratio in ratios {
         let spread = format!("{:.2} to {:.2}", ratio.rounds.q1, ratio.rounds.q3);
@@ -69,7 +69,7 @@ fn rows(text: &mut String, report: &Report) {
             ],
             None => vec![dash(), dash(), dash(), dash()],
         };
-        match report.latency.get(index) {
+        match report.latency(index) {
             Some(latency) => {
                 cells.extend([format!("{:.1}", latency.added_p50.median), format!("{:.1}", latency.added_p99.median)])
             }
@@ -81,7 +81,7 @@ fn rows(text: &mut String, report: &Report) {
     if let Some(cost) = report.cost(1) {
         base.push(format!("{:.1} µs CPU (p10 {:.1})", cost.total.median, cost.total.p10));
     }
-    if let Some(latency) = report.latency.first() {
+    if let Some(latency) = report.latency(0) {
         base.push(format!("p50 {:.0} µs, p99 {:.0} µs", latency.p50.median, latency.p99.median));
     }
     line(text, DIM, &format!("no filter itself: {}", base.join("; ")));
@@ -89,8 +89,8 @@ fn rows(text: &mut String, report: &Report) {
         text,
         DIM,
         &format!(
-            "CPU: the worker's time on its core, {} rounds of {} requests, over no filter of the same round",
-            environment.rounds, environment.requests_per_slice,
+            "CPU: the worker's time on its core, {} rounds of {} requests in {} processes, over no filter of the same round",
+            environment.rounds, environment.requests_per_slice, environment.processes,
         ),
     );
     line(
@@ -127,7 +127,7 @@ fn row(text: &mut String, name: &str, columns: &[String]) {
 fn cells(name: &str, columns: &[&str]) -> String {
     let mut text = format!("{name:<56}");
     let wide = columns.iter().any(|column| column.len() > 18);
-    let width = if wide { 24 } else { 16 };
+    let width = if wide { 26 } else { 18 };
     for column in columns {
         // Writing into a text cannot fail.
         let _ = write!(text, "{column:>width$}");
