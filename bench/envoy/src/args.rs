@@ -12,7 +12,7 @@ what Serin costs in a real Envoy: a table, and docs/bench.{txt,json,svg}
   --quick              few rounds, to see that it works; writes no files
   --processes N        Envoys for CPU and latency, one after the other
   --rounds N           rounds of the CPU part in each of them
-  --rows 1,3,8         these rows; row 1 is always there
+  --rows 1,3,8         these rows; row 1 and those of --filter are always there
   --only PART          cpu, latency, memory or updates
   --filter NAME=PATH   measure another filter.wasm too; may be repeated
   --out DIR            write the files there; the default is docs/, for whole runs only
@@ -79,9 +79,9 @@ const WHOLE: Plan = Plan {
 
 const QUICK: Plan = Plan {
     processes: 2,
-    rounds: 3,
-    warmups: 3,
-    requests: 1000,
+    rounds: 5,
+    warmups: 2,
+    requests: 2000,
     latency_rounds: 1,
     latency_requests: 500,
     rate: 2000,

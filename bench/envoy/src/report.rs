@@ -10,7 +10,7 @@ use crate::fleet::Shares;
 use crate::latency::Latency;
 use crate::memory::Memory;
 use crate::numbers::Summary;
-use crate::rows::Row;
+use crate::rows::{OWN, Row};
 use crate::updates::Updates;
 use crate::{Result, envoy, machine};
 
@@ -150,7 +150,7 @@ impl Report {
             ("1 000 releases / 1 release", 12, 8),
             ("10 000 releases / 1 release", 13, 8),
         ];
-        let others = self.rows.iter().filter(|(number, _)| *number > 14);
+        let others = self.rows.iter().filter(|(number, _)| *number > OWN);
         let others = others.map(|(number, name)| (format!("{name} / Serin's"), *number, 8));
         let named = pairs.into_iter().map(|(name, top, bottom)| (name.to_owned(), top, bottom)).chain(others);
         named.filter_map(|(name, top, bottom)| self.ratio(name, top, bottom)).collect()

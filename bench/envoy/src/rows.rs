@@ -12,6 +12,8 @@ use crate::documents::{self, HOST, RELEASE};
 use crate::modules::Modules;
 use crate::requests::Request;
 
+/// Rows of the bench's own; filters of the command line come after them.
+pub(crate) const OWN: usize = 14;
 /// Buckets of the canary in every row, of 100 000.
 const CANARY: u64 = 50_000;
 /// The clusters that Envoy chooses between by itself.
@@ -121,14 +123,14 @@ pub(crate) fn resources(rows: &[Row]) -> Value {
     serde_json::json!({"listeners": listeners, "clusters": names.iter().map(|name| cluster(name)).collect::<Vec<_>>()})
 }
 
-/// All rows, or the first and those of some numbers.
+/// All rows, or those of some numbers; the first one and filters of the command line are always there.
 pub(crate) fn rows(modules: &Modules, numbers: &BTreeSet<usize>) -> Result<Vec<Row>> {
     let all = all(modules);
     match numbers.iter().find(|number| **number == 0 || **number > all.len()) {
         Some(number) => Err(format!("there is no row {number}; the last one is {}", all.len()).into()),
         None => Ok(all
             .into_iter()
-            .filter(|row| numbers.is_empty() || row.number == 1 || numbers.contains(&row.number))
+            .filter(|row| numbers.is_empty() || row.number == 1 || row.number > OWN || numbers.contains(&row.number))
             .collect()),
     }
 }
