@@ -6,6 +6,7 @@ use percent_encoding::percent_decode;
 
 /// The value of the first entry of a name (W3C Baggage, section 3.2.1): members split by `,`, properties behind `;` dropped,
 /// blanks trimmed, the value percent-decoded.
+#[inline(never)]
 pub(crate) fn entry<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &[u8]) -> Option<Cow<'a, [u8]>> {
     headers.into_iter().flat_map(|header| header.split(|&b| b == b',')).find_map(|member| {
         let pair = member.split(|&b| b == b';').next()?;

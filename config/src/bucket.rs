@@ -129,6 +129,7 @@ fn scale(hash: u32) -> u32 {
 /// An identity for a visitor who has none, made from the request's id: 32 hexadecimal digits.
 ///
 /// A hash, so that nothing which a client sends gets into a response header, and the id of a trace into no cookie.
+#[inline(never)]
 pub(crate) fn identity(request_id: &[u8]) -> String {
     // Reading from memory cannot fail.
     format!("{:032x}", murmur3::murmur3_x64_128(&mut Cursor::new(request_id), 0).unwrap_or_default())

@@ -67,6 +67,7 @@ pub struct SetCookie<'s> {
 impl SetCookie<'_> {
     /// The value of a `set-cookie` header (RFC 6265, section 4.1).
     #[must_use]
+    #[inline(never)]
     pub fn header_value(&self) -> String {
         let IssueCookie { name, max_age, path, domain, same_site, secure, http_only } = self.cookie;
         let mut text = format!("{name}={}; Path={}", self.value, path.as_deref().unwrap_or("/"));
@@ -235,6 +236,7 @@ impl<'s> Decision<'s> {
 
     /// The reason with what it rests on, for an access log: `weight(cookie:user,4711)`, `rule(testers)`, `no-key`.
     #[must_use]
+    #[inline(never)]
     pub fn summary(&self) -> String {
         let mut text = self.reason.as_str().to_owned();
         let bucket = self.bucket.map(|bucket| bucket.to_string());

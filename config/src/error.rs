@@ -15,12 +15,14 @@ pub enum DocumentError {
 
 /// Why a document cannot be compiled, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{path}{}{cause}", separator(path))]
-pub struct CompileError {
-    /// Where, such as `splits[2].rules[0].when[1].header.regex`; empty for the document itself.
-    pub path: String,
-    /// What is wrong there.
-    pub cause: Cause,
+#[error("{}{}{}", self.path(), separator(self.path()), self.cause())]
+pub struct CompileError(Box<Fault>);
+
+/// Boxed: results are handed on through many levels, most of them good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Fault {
+    path: String,
+    cause: Cause,
 }
 
 /// What is wrong at a place of a document; each sentence ends with what to do.
@@ -138,15 +140,28 @@ pub enum Cause {
 
 impl Cause {
     pub(crate) fn at(self, path: impl Into<String>) -> CompileError {
-        CompileError { path: path.into(), cause: self }
+        CompileError(Box::new(Fault { path: path.into(), cause: self }))
     }
 }
 
 impl CompileError {
+    /// Where, such as `splits[2].rules[0].when[1].header.regex`; empty for the document itself.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+
+    /// What is wrong there.
+    #[must_use]
+    pub fn cause(&self) -> &Cause {
+        &self.0.cause
+    }
+
     /// The same error, seen from one level above.
-    pub(crate) fn within(self, parent: &str) -> Self {
-        let separator = if self.path.starts_with('[') || self.path.is_empty() { "" } else { "." };
-        Self { path: format!("{parent}{separator}{}", self.path), cause: self.cause }
+    pub(crate) fn within(mut self, parent: &str) -> Self {
+        let separator = if self.path().starts_with('[') || self.path().is_empty() { "" } else { "." };
+        self.0.path = format!("{parent}{separator}{}", self.0.path);
+        self
     }
 }
 

@@ -25,6 +25,7 @@ const BASE64: GeneralPurpose = GeneralPurpose::new(
 /// assert_eq!(serin_config::claim(token, "sub").as_deref(), Some(&b"ann"[..]));
 /// ```
 #[must_use]
+#[inline(never)]
 pub fn claim(value: &[u8], name: &str) -> Option<Vec<u8>> {
     let value = value.trim_ascii();
     let token = match value.split_at_checked(7) {

@@ -182,6 +182,7 @@ impl Source {
 }
 
 /// The address with all bits behind the prefix clear; IPv4-mapped IPv6 counts as IPv4.
+#[inline(never)]
 fn network(address: IpAddr, prefix: SourcePrefix) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(v4) => {

@@ -13,6 +13,7 @@ pub(crate) fn path(target: &[u8]) -> &[u8] {
 ///
 /// As browsers write it (WHATWG URL, `application/x-www-form-urlencoded`): `+` is a blank, `%XX` a byte; a `%` that no two
 /// hexadecimal digits follow stands for itself.
+#[inline(never)]
 pub(crate) fn parameter<'a>(target: &'a [u8], name: &[u8]) -> Option<Cow<'a, [u8]>> {
     let target = target.split(|&b| b == b'#').next()?;
     let question = target.iter().position(|&b| b == b'?')?;

@@ -138,7 +138,7 @@ impl Update {
             return Err(Cause::Release(entry.release.clone()).at("release"));
         }
         let mut release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
-        if matches!(&release, Err(CompileError { cause: Cause::NoAutomaton(_), .. }))
+        if matches!(&release, Err(error) if matches!(error.cause(), Cause::NoAutomaton(_)))
             && !self.settings.seen("automata")
             // They stand behind the releases, where Serin itself never writes them.
             && let Some((json, _)) = member(&self.text, "automata")

@@ -154,7 +154,7 @@ impl Controller {
         document.routing_header = self.routing_header.to_lowercase();
         document.report_reason = self.report_reason;
         serin_config::Split::compile(&document)
-            .map_err(|error| Failure::Invalid(format!("--routing-header: {}", error.cause)))?;
+            .map_err(|error| Failure::Invalid(format!("--routing-header: {}", error.cause())))?;
         let pace = Pace { settle: Duration::from_millis(self.settle_ms), drain: Duration::from_millis(self.drain_ms) };
         Ok(Settings { document, pace })
     }

@@ -45,7 +45,7 @@ fn runs(map: &BucketMap, stable: &str) -> Vec<(String, u32)> {
 
 /// What the compiler says of a document, in the words of the release.
 pub(crate) fn in_release(releases: &[(CanaryRelease, Target)], error: &CompileError) -> ReleaseError {
-    let inside = error.path.strip_prefix("splits[").and_then(|rest| rest.split_once(']'));
+    let inside = error.path().strip_prefix("splits[").and_then(|rest| rest.split_once(']'));
     let place = inside.and_then(|(index, path)| Some((releases.get(index.parse::<usize>().ok()?)?, path)));
     match place {
         Some(((release, _), path)) => {
@@ -56,8 +56,8 @@ pub(crate) fn in_release(releases: &[(CanaryRelease, Target)], error: &CompileEr
                 path if path.starts_with(".buckets") => "spec.canaries".to_owned(),
                 path => format!("spec{}", path.replace(".buckets", ".split")),
             };
-            ReleaseError::new(release, path, error.cause.to_string())
+            ReleaseError::new(release, path, error.cause().to_string())
         }
-        None => ReleaseError { release: "document".into(), path: error.path.clone(), cause: error.cause.to_string() },
+        None => ReleaseError { release: "document".into(), path: error.path().to_owned(), cause: error.cause().to_string() },
     }
 }
