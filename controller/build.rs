@@ -2,6 +2,10 @@
 //!
 //! The filter's bytes depend on the sources and Cargo.lock alone: flags of the surrounding build are left out, and no path of
 //! the machine gets into it.
+//!
+//! Rust's own library is built with it. As it comes with Rust it says in many words why it panics, a sixth of the module, and a
+//! proxy has nowhere to write that: here a panic is a trap and no more. Cargo and rustc do this only where they are told that
+//! unstable flags may be used, and since rust-toolchain.toml names one version these do not change under us.
 
 #[path = "../filter/exports.rs"]
 mod exports;
@@ -12,6 +16,9 @@ use std::process::Command;
 
 const TARGET: &str = "wasm32-unknown-unknown";
 const PROFILE: &str = "filter";
+
+/// Flags with which a panic is a trap.
+const TRAP: [&str; 2] = ["-Zunstable-options", "-Cpanic=immediate-abort"];
 
 fn main() -> Result<(), String> {
     let variable = |name: &str| env::var_os(name).map(PathBuf::from).ok_or(format!("{name} is not set; build with cargo"));
@@ -41,11 +48,14 @@ fn build(root: &Path, target: &Path, cargo: &Path) -> Result<(), String> {
     let home = path("CARGO_HOME").or_else(|| Some(path("HOME")?.join(".cargo")));
     let registries = home.and_then(|home| std::fs::read_dir(home.join("registry/src")).ok());
     let remap = |path: PathBuf| format!("--remap-path-prefix={}=registry", path.display());
-    let flags: Vec<_> = registries.into_iter().flatten().flatten().map(|entry| remap(entry.path())).collect();
+    let remaps = registries.into_iter().flatten().flatten().map(|entry| remap(entry.path()));
+    let flags: Vec<_> = TRAP.map(str::to_owned).into_iter().chain(remaps).collect();
     let status = Command::new(cargo)
         .current_dir(root)
-        .args(["build", "--locked", "--package", "serin-filter", "--target", TARGET, "--profile", PROFILE, "--target-dir"])
+        .args(["build", "--locked", "--package", "serin-filter", "--target", TARGET, "--profile", PROFILE])
+        .args(["-Zbuild-std=std,panic_abort", "-Zbuild-std-features=", "--target-dir"])
         .arg(target)
+        .env("RUSTC_BOOTSTRAP", "1")
         .env_remove("RUSTFLAGS")
         .env_remove("RUSTC_WRAPPER")
         .env_remove("RUSTC_WORKSPACE_WRAPPER")
@@ -55,6 +65,8 @@ fn build(root: &Path, target: &Path, cargo: &Path) -> Result<(), String> {
         .map_err(|error| format!("cannot run {}: {error}", cargo.display()))?;
     match status.success() {
         true => Ok(()),
-        false => Err(format!("the filter does not build; if the target is missing: rustup target add {TARGET}")),
+        false => Err("the filter does not build; if only the sources of Rust's library are missing: \
+                      rustup component add rust-src"
+            .to_owned()),
     }
 }

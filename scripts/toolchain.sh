@@ -33,7 +33,7 @@ complete() {
         echo "$installed" | grep -q "^rust-std-$target\$" || return 1
     done
     for component in $components; do
-        echo "$installed" | grep -q "^$component-" || return 1
+        echo "$installed" | grep -q "^$component\(-\|\$\)" || return 1
     done
 }
 complete && exit 0
