@@ -10,11 +10,17 @@
 /// assert_eq!(serin_config::cookie(headers, b"user"), Some(&b"ann"[..]));
 /// ```
 pub fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &[u8]) -> Option<&'a [u8]> {
-    headers.into_iter().flat_map(|header| header.split(|&b| b == b';')).find_map(|pair| {
-        let at = pair.iter().position(|&b| b == b'=')?;
-        let (key, value) = pair.split_at_checked(at)?;
-        (key.trim_ascii() == name).then(|| unquote(value.get(1..).unwrap_or_default().trim_ascii()))
-    })
+    for header in headers {
+        for pair in header.split(|&b| b == b';') {
+            let Some((key, value)) = pair.iter().position(|&b| b == b'=').and_then(|at| pair.split_at_checked(at)) else {
+                continue;
+            };
+            if key.trim_ascii() == name {
+                return Some(unquote(value.get(1..).unwrap_or_default().trim_ascii()));
+            }
+        }
+    }
+    None
 }
 
 fn unquote(value: &[u8]) -> &[u8] {

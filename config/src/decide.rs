@@ -99,14 +99,14 @@ pub trait Observer {
     /// Whether it looks: then each rule is asked, else those alone that may match.
     const LOOKS: bool = true;
 
-    /// One step, in the order in which the engine takes them.
-    fn step(&mut self, step: &Step<'_>);
+    /// One step, in the order in which the engine takes them; made only if it is looked at.
+    fn step<'a>(&mut self, step: impl FnOnce() -> Step<'a>);
 }
 
 impl Observer for () {
     const LOOKS: bool = false;
 
-    fn step(&mut self, _: &Step<'_>) {}
+    fn step<'a>(&mut self, _: impl FnOnce() -> Step<'a>) {}
 }
 
 /// A step of a decision.
@@ -143,7 +143,7 @@ impl Split {
         match self.release(destination) {
             Some(release) => release.walk(request, observer),
             None => {
-                observer.step(&Step::Release(None));
+                observer.step(|| Step::Release(None));
                 Decision::of(None, None, Reason::NoRelease)
             }
         }
@@ -158,9 +158,9 @@ impl Release {
     }
 
     fn walk<O: Observer>(&self, request: &impl RequestView, observer: &mut O) -> Decision<'_> {
-        observer.step(&Step::Release(Some(&self.name)));
+        observer.step(|| Step::Release(Some(&self.name)));
         if let Some(version) = &self.takeover {
-            observer.step(&Step::Takeover(version));
+            observer.step(|| Step::Takeover(version));
             return Decision::of(Some(self), Some(version), Reason::Takeover);
         }
         let first = match O::LOOKS {
@@ -176,7 +176,7 @@ impl Release {
     fn first_of_all(&self, request: &impl RequestView, observer: &mut impl Observer) -> Option<&CompiledRule> {
         self.rules.iter().find(|rule| {
             let failed = rule.when.iter().position(|matcher| !matcher.holds(request));
-            observer.step(&Step::Rule(&rule.name, failed));
+            observer.step(|| Step::Rule(&rule.name, failed));
             failed.is_none()
         })
     }
@@ -194,26 +194,22 @@ impl Release {
         Decision { rule: Some(&rule.name), ..decision }
     }
 
-    fn by_bucket<'s, O: Observer>(
+    fn by_bucket<'s>(
         &'s self,
         shares: &'s Shares,
         reason: Reason,
         request: &impl RequestView,
-        observer: &mut O,
+        observer: &mut impl Observer,
     ) -> Decision<'s> {
         let keying = &shares.keying;
         let Some(key) = keying.key(request) else {
-            if O::LOOKS {
-                observer.step(&Step::NoKey(keying.labels().collect()));
-            }
+            observer.step(|| Step::NoKey(keying.labels().collect()));
             return Decision::of(Some(self), Some(&self.stable), Reason::NoKey);
         };
         let bucket = keying.bucket(&key.value);
         let version = shares.holder(bucket).unwrap_or(&self.stable);
-        observer.step(&Step::Key(key.label, Cow::Borrowed(&key.value), key.issue.is_some()));
-        if O::LOOKS {
-            observer.step(&Step::Bucket(keying.salt(), bucket, version));
-        }
+        observer.step(|| Step::Key(key.label, Cow::Borrowed(&key.value), key.issue.is_some()));
+        observer.step(|| Step::Bucket(keying.salt(), bucket, version));
         // An identity is hexadecimal digits.
         let identity = || String::from_utf8(key.value.to_vec()).unwrap_or_default();
         Decision {

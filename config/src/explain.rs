@@ -30,8 +30,8 @@ impl Split {
 struct Words(Vec<String>);
 
 impl Observer for Words {
-    fn step(&mut self, step: &Step<'_>) {
-        self.0.push(match step {
+    fn step<'a>(&mut self, step: impl FnOnce() -> Step<'a>) {
+        self.0.push(match step() {
             Step::Release(Some(name)) => format!("release {name} routes this destination"),
             Step::Release(None) => "no release routes this destination".to_owned(),
             Step::Takeover(version) => format!("{version} has taken over: rules and weights do not count"),

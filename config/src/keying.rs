@@ -107,7 +107,18 @@ impl Keying {
                 return Some(Key { label: &source.label, value, issue: None });
             }
         }
-        let id = || joined(request, REQUEST_ID).filter(filled);
+        match &self.fallback {
+            Fallback::Stable => None,
+            _ => self.fall_back(request),
+        }
+    }
+
+    #[inline(never)]
+    fn fall_back<'s, 'r>(&'s self, request: &'r impl RequestView) -> Option<Key<'s, 'r>>
+    where
+        's: 'r,
+    {
+        let id = || joined(request, REQUEST_ID).filter(|value| !value.is_empty());
         match &self.fallback {
             Fallback::Stable => None,
             Fallback::Random(label) => id().map(|value| Key { label, value, issue: None }),
@@ -167,9 +178,19 @@ impl Source {
         Ok(Self { label, from })
     }
 
+    #[inline]
     fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {
             KeySource::Cookie(name) => cookie(request.values("cookie"), name.as_bytes()).map(Cow::Borrowed),
+            _ => self.other(request),
+        }
+    }
+
+    /// Apart from the usual source, so that what each request runs through is short.
+    #[inline(never)]
+    fn other<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
+        match &self.from {
+            KeySource::Cookie(_) => None,
             KeySource::Header(name) => joined(request, name),
             KeySource::Query(name) => query::parameter(request.values(":path").next()?, name.as_bytes()),
             KeySource::Baggage(name) => baggage::entry(request.values("baggage"), name.as_bytes()),

@@ -40,6 +40,7 @@ pub struct Destination<'a> {
 impl<'a> Destination<'a> {
     /// A host and a port.
     #[must_use]
+    #[inline]
     pub fn new(host: &'a str, port: Option<u16>) -> Self {
         let host = host.strip_suffix('.').unwrap_or(host);
         let host = match host.bytes().any(|b| b.is_ascii_uppercase()) {

@@ -1,125 +1,165 @@
-//! Memory for what the host hands over, used again and again so that a request allocates nothing.
+//! Memory for what the host hands over while it calls the module once: nothing is allocated, and nothing is freed one by one.
+#![expect(unsafe_code, reason = "the host writes to memory that safe code reads afterwards")]
 
-use std::cell::{Cell, RefCell};
-use std::ops::Deref;
+use std::cell::{Cell, RefCell, UnsafeCell};
+use std::marker::PhantomData;
+use std::ptr::{null, null_mut};
 
-/// Larger buffers go back to the allocator: documents, and headers that no usual client sends.
-const KEPT_BYTES: usize = 64 * 1024;
+/// Headers and properties of nearly all requests fit; what does not is allocated.
+const ROOM_BYTES: usize = 32 * 1024;
 
-/// The smallest buffer, so that the first few requests make the buffers for all others.
-const LEAST_BYTES: usize = 4 * 1024;
-
-/// A request has two at a time, its headers and a property.
-const KEPT: usize = 4;
-
-thread_local! {
-    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+struct Memory {
+    used: Cell<usize>,
+    /// What did not fit, each in an allocation of its own.
+    large: RefCell<Vec<Vec<u8>>>,
     /// What the host call that is running has asked for; there is one call at a time, and it asks once.
-    static LENT: Cell<Option<Vec<u8>>> = const { Cell::new(None) };
+    lent: Cell<(*const u8, usize)>,
+    entries: Cell<usize>,
 }
 
-/// Bytes from the host; with their end the memory is free for others.
-#[derive(Debug, Default)]
-pub(crate) struct Buffer {
-    memory: Vec<u8>,
-    size: usize,
+thread_local! {
+    /// Alone, since what is zero takes no bytes of the module.
+    static ROOM: UnsafeCell<[u8; ROOM_BYTES]> = const { UnsafeCell::new([0; ROOM_BYTES]) };
+    static MEMORY: Memory = const {
+        Memory {
+            used: Cell::new(0),
+            large: RefCell::new(Vec::new()),
+            lent: Cell::new((null(), 0)),
+            entries: Cell::new(0),
+        }
+    };
+}
+
+/// One call of the host into the module: what it hands over lives as long.
+pub(crate) struct Entry(PhantomData<*const u8>);
+
+impl Entry {
+    /// Begins with all memory free.
+    pub(crate) fn begin() -> Self {
+        MEMORY.with(|memory| {
+            let entries = memory.entries.get();
+            if entries == 0 {
+                memory.used.set(0);
+                if let Ok(mut large) = memory.large.try_borrow_mut() {
+                    large.clear();
+                }
+            }
+            memory.entries.set(entries + 1);
+        });
+        Self(PhantomData)
+    }
+
+    /// Takes over what the host has written: so many bytes at the address that was lent. Without an address it wrote nothing.
+    pub(crate) fn receive(&self, address: *const u8, size: usize) -> Option<&[u8]> {
+        if address.is_null() {
+            return Some(&[]);
+        }
+        let (lent, most) = MEMORY.with(|memory| memory.lent.replace((null(), 0)));
+        // SAFETY: these bytes were lent since this entry began, and go to nobody else before it ends; all were written, with
+        // zero or by the host.
+        (lent == address).then(|| unsafe { std::slice::from_raw_parts(address, size.min(most)) })
+    }
+
+    /// Takes over what the host has written as a list, without a copy where it has an allocation of its own.
+    pub(crate) fn receive_vec(&self, address: *const u8, size: usize) -> Option<Vec<u8>> {
+        let own = MEMORY.with(|memory| {
+            let mut large = memory.large.try_borrow_mut().ok()?;
+            large.pop_if(|bytes| !address.is_null() && bytes.as_ptr() == address && memory.lent.get().0 == address)
+        });
+        match own {
+            Some(mut bytes) => {
+                bytes.truncate(size);
+                Some(bytes)
+            }
+            None => self.receive(address, size).map(<[u8]>::to_vec),
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        MEMORY.with(|memory| memory.entries.set(memory.entries.get() - 1));
+    }
 }
 
 /// Memory for so many bytes that the host is about to write.
 pub(crate) fn lend(size: usize) -> *mut u8 {
-    let spare = SPARE.with(|spare| {
-        let mut spare = spare.try_borrow_mut().ok()?;
-        let at = spare.iter().position(|memory| memory.len() >= size)?;
-        Some(spare.swap_remove(at))
-    });
-    let mut memory = spare.unwrap_or_else(|| vec![0; size.max(LEAST_BYTES)]);
-    let address = memory.as_mut_ptr();
-    LENT.set(Some(memory));
-    address
-}
-
-/// Takes over what the host has written: so many bytes at the address that was lent. Without an address it wrote nothing.
-pub(crate) fn receive(address: *const u8, size: usize) -> Option<Buffer> {
-    if address.is_null() {
-        return Some(Buffer::default());
-    }
-    let memory = LENT.take().filter(|memory| memory.as_ptr() == address)?;
-    Some(Buffer { size: size.min(memory.len()), memory })
-}
-
-impl Buffer {
-    /// The bytes as a list of their own.
-    pub(crate) fn into_vec(mut self) -> Vec<u8> {
-        let mut memory = std::mem::take(&mut self.memory);
-        memory.truncate(self.size);
-        memory
-    }
-}
-
-impl Deref for Buffer {
-    type Target = [u8];
-
-    fn deref(&self) -> &[u8] {
-        self.memory.get(..self.size).unwrap_or_default()
-    }
-}
-
-impl Drop for Buffer {
-    fn drop(&mut self) {
-        let memory = std::mem::take(&mut self.memory);
-        if memory.is_empty() || memory.len() > KEPT_BYTES {
-            return;
-        }
-        SPARE.with(|spare| {
-            if let Some(mut spare) = spare.try_borrow_mut().ok().filter(|spare| spare.len() < KEPT) {
-                spare.push(memory);
+    MEMORY.with(|memory| {
+        let from = memory.used.get();
+        let address = match from.checked_add(size) {
+            Some(to) if to <= ROOM_BYTES => {
+                memory.used.set(to);
+                ROOM.with(|room| room.get().cast::<u8>().wrapping_add(from))
             }
-        });
-    }
+            _ => allocate(memory, size),
+        };
+        memory.lent.set((address, size));
+        address
+    })
 }
 
-#[cfg(test)]
-impl From<Vec<u8>> for Buffer {
-    fn from(memory: Vec<u8>) -> Self {
-        Self { size: memory.len(), memory }
-    }
+#[inline(never)]
+fn allocate(memory: &Memory, size: usize) -> *mut u8 {
+    let Ok(mut large) = memory.large.try_borrow_mut() else {
+        return null_mut();
+    };
+    let mut bytes = vec![0; size];
+    let address = bytes.as_mut_ptr();
+    large.push(bytes);
+    address
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// What a host does, written through the buffer.
-    fn hand_over(bytes: &[u8]) -> Buffer {
+    /// What a host does.
+    fn hand_over<'e>(entry: &'e Entry, bytes: &[u8]) -> &'e [u8] {
         let address = lend(bytes.len());
-        let mut buffer = receive(address, bytes.len()).unwrap();
-        buffer.memory[..bytes.len()].copy_from_slice(bytes);
-        buffer
+        // SAFETY: there are as many bytes, and nobody has seen them yet.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), address, bytes.len()) };
+        entry.receive(address, bytes.len()).unwrap()
+    }
+
+    #[test]
+    fn what_is_handed_over_lives_as_long_as_the_entry() {
+        let large = vec![7; ROOM_BYTES + 1];
+        for _ in 0..3 {
+            let entry = Entry::begin();
+            let all = [&b"first"[..], &large, b"", &large[..ROOM_BYTES - 100], b"last", &large[..200]];
+            let handed = all.map(|bytes| hand_over(&entry, bytes));
+            assert_eq!(handed, all);
+            MEMORY.with(|memory| assert_eq!(memory.large.borrow().len(), 2));
+        }
+        drop(Entry::begin());
+        MEMORY.with(|memory| assert!(memory.large.borrow().is_empty()));
+    }
+
+    #[test]
+    fn a_large_document_is_not_copied() {
+        let entry = Entry::begin();
+        for size in [10, ROOM_BYTES + 1] {
+            let address = lend(size);
+            let bytes = entry.receive_vec(address, size).unwrap();
+            assert_eq!((bytes.len(), bytes.as_ptr() == address), (size, size > ROOM_BYTES));
+        }
+        assert!(entry.receive_vec(null(), 9).unwrap().is_empty());
     }
 
     #[test]
     fn memory_is_used_again() {
-        let (first, second) = (hand_over(b"first"), hand_over(b"second"));
-        assert_eq!((&*first, &*second), (&b"first"[..], &b"second"[..]));
-        let addresses = [first.memory.as_ptr(), second.memory.as_ptr()];
-        drop((first, second));
-        let third = hand_over(&[7; 4000]);
-        assert!(addresses.contains(&third.memory.as_ptr()));
-        assert_eq!(third.into_vec(), [7; 4000]);
-    }
-
-    #[test]
-    fn large_memory_goes_back() {
-        drop(hand_over(&vec![1; KEPT_BYTES + 1]));
-        SPARE.with(|spare| assert!(spare.borrow().is_empty()));
+        let first = hand_over(&Entry::begin(), b"first").as_ptr();
+        assert_eq!(hand_over(&Entry::begin(), b"second").as_ptr(), first);
     }
 
     #[test]
     fn what_was_not_lent_is_not_received() {
-        let elsewhere = [1_u8; 4];
-        lend(4);
-        assert!(receive(elsewhere.as_ptr(), 4).is_none());
-        assert!(receive(elsewhere.as_ptr(), 4).is_none());
-        assert_eq!(&*receive(std::ptr::null(), 9).unwrap(), b"");
+        let (entry, elsewhere) = (Entry::begin(), [1_u8; 4]);
+        let address = lend(4);
+        assert!(entry.receive(elsewhere.as_ptr(), 4).is_none());
+        assert!(entry.receive(address, 4).is_none());
+        assert_eq!(entry.receive(null(), 9).unwrap(), b"");
+        let address = lend(2);
+        assert_eq!(entry.receive(address, 9).unwrap().len(), 2);
     }
 }

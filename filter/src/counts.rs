@@ -24,10 +24,13 @@ impl Counts {
         let of = (release.as_ptr().addr(), version.as_ptr().addr(), decision.reason);
         match self.0.binary_search_by_key(&of, |count| count.of) {
             Ok(at) => self.0.iter_mut().skip(at).take(1).for_each(|count| count.number += 1),
-            Err(at) => {
-                self.0.insert(at, Count { of, metric: decisions_metric(release, version, decision.reason), number: 1 });
-            }
+            Err(at) => self.add_first(at, of, decisions_metric(release, version, decision.reason)),
         }
+    }
+
+    #[inline(never)]
+    fn add_first(&mut self, at: usize, of: (usize, usize, Reason), metric: String) {
+        self.0.insert(at, Count { of, metric, number: 1 });
     }
 
     /// Hands out all counts above zero, each with the name of its metric, and starts from zero.
@@ -44,6 +47,7 @@ impl Counts {
 }
 
 /// The metric of decisions; `tag=.=value;.;` becomes a label where the proxy's bootstrap knows the tag.
+#[inline(never)]
 fn decisions_metric(release: &str, version: &str, reason: Reason) -> String {
     format!("serin.release=.={release};.;version=.={version};.;reason=.={};.;decisions_total", reason.as_str())
 }

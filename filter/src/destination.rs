@@ -5,13 +5,14 @@ use serin_config::Destination;
 /// Reads the name that Istio gives to the cluster of a service, `outbound|PORT|SUBSET|HOST` (a waypoint's has `inbound-vip`
 /// and the protocol instead). `None` for any other name.
 #[must_use]
-pub(crate) fn of_cluster(name: &str) -> Option<Destination<'_>> {
-    let mut parts = name.split('|');
+pub(crate) fn of_cluster(name: &[u8]) -> Option<Destination<'_>> {
+    let mut parts = name.split(|&b| b == b'|');
     let (_, port, _, host) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() || host.is_empty() {
         return None;
     }
-    Some(Destination::new(host, Some(port.parse().ok()?)))
+    let text = |part| std::str::from_utf8(part).ok();
+    Some(Destination::new(text(host)?, Some(text(port)?.parse().ok()?)))
 }
 
 #[cfg(test)]
@@ -20,7 +21,9 @@ mod tests {
 
     #[test]
     fn names_of_services_are_read_and_others_are_not() {
-        let of = |name| of_cluster(name).map(|destination| (destination.host.into_owned(), destination.port));
+        let of = |name: &'static str| {
+            of_cluster(name.as_bytes()).map(|destination| (destination.host.into_owned(), destination.port))
+        };
         assert_eq!(of("outbound|9080|v1|reviews.shop.svc"), Some(("reviews.shop.svc".to_owned(), Some(9080))));
         assert_eq!(of("outbound|80||reviews.shop.svc"), Some(("reviews.shop.svc".to_owned(), Some(80))));
         assert_eq!(of("inbound-vip|80|http|reviews.shop.svc"), Some(("reviews.shop.svc".to_owned(), Some(80))));

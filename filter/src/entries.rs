@@ -8,6 +8,7 @@
 use proxy_wasm::types::{Action, LogLevel};
 use serin_config::DOCUMENT_VERSION;
 
+use crate::buffer::Entry;
 use crate::{buffer, host, plugin, stream};
 
 /// How often counts go to the host.
@@ -33,8 +34,9 @@ extern "C" fn serin_on_vm_start(_root: u32, _size: usize) -> bool {
 /// A plugin has a new document. Always true: false would give 500 to every request until a good document comes.
 #[unsafe(no_mangle)]
 extern "C" fn serin_on_configure(root: u32, _size: usize) -> bool {
-    let document = host::configuration().unwrap_or_default().into_vec();
-    let done = plugin::of_configuration(root).configure(document);
+    let entry = Entry::begin();
+    let document = host::configuration(&entry).unwrap_or_default();
+    let done = plugin::of_configuration(&entry, root).configure(document);
     host::set_tick_period(if done { FLUSH_MILLISECONDS } else { READ_ON_MILLISECONDS });
     true
 }
@@ -55,7 +57,7 @@ extern "C" fn serin_on_tick(root: u32) {
 /// The headers of a request are there.
 #[unsafe(no_mangle)]
 extern "C" fn serin_on_request_headers(stream: u32, _count: usize, _end: bool) -> Action {
-    stream::request(stream);
+    stream::request(&Entry::begin(), stream);
     Action::Continue
 }
 

@@ -10,7 +10,7 @@ use std::ptr::null_mut;
 
 use proxy_wasm::types::{BufferType, LogLevel, MapType, MetricType, Status};
 
-use crate::buffer::{self, Buffer};
+use crate::buffer::Entry;
 use crate::pairs::Pairs;
 
 const OK: u32 = Status::Ok as u32;
@@ -35,14 +35,11 @@ unsafe extern "C" {
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }
 
-/// Takes over what a host call hands out, in memory that it got from `buffer`.
-fn received(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<Buffer> {
+/// The address and the size of what a host call hands out, in memory that it got from `buffer`.
+fn handed_out(call: impl FnOnce(*mut *mut u8, *mut usize) -> u32) -> Option<(*const u8, usize)> {
     let mut data: *mut u8 = null_mut();
     let mut size = 0;
-    match call(&raw mut data, &raw mut size) {
-        OK => buffer::receive(data, size),
-        _ => None,
-    }
+    (call(&raw mut data, &raw mut size) == OK).then_some((data.cast_const(), size))
 }
 
 /// Writes a line to the host's log.
@@ -54,15 +51,18 @@ pub(crate) fn log(level: LogLevel, message: &str) {
 }
 
 /// The document as it was configured.
-pub(crate) fn configuration() -> Option<Buffer> {
-    // SAFETY: the host writes an address and a size to the two places, which live until it returns.
-    received(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) })
+pub(crate) fn configuration(entry: &Entry) -> Option<Vec<u8>> {
+    let (data, size) =
+        // SAFETY: the host writes an address and a size to the two places, which live until it returns.
+        handed_out(|data, size| unsafe { proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, usize::MAX, data, size) })?;
+    entry.receive_vec(data, size)
 }
 
 /// All headers of the request.
-pub(crate) fn request_headers() -> Pairs {
+pub(crate) fn request_headers(entry: &Entry) -> Pairs<'_> {
     // SAFETY: as in `configuration`.
-    received(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
+    handed_out(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
+        .and_then(|(data, size)| entry.receive(data, size))
         .map(Pairs::new)
         .unwrap_or_default()
 }
@@ -92,29 +92,31 @@ pub(crate) fn add_response_header(name: &str, value: &[u8]) {
 }
 
 /// The name of the cluster of the route that the proxy selected first.
-pub(crate) fn cluster_name() -> Option<Buffer> {
-    property(b"xds\0cluster_name")
+pub(crate) fn cluster_name(entry: &Entry) -> Option<&[u8]> {
+    property(entry, b"xds\0cluster_name")
 }
 
 /// The name under which this plugin was configured.
-pub(crate) fn plugin_name() -> Option<Buffer> {
-    property(b"plugin_name")
+pub(crate) fn plugin_name(entry: &Entry) -> Option<&[u8]> {
+    property(entry, b"plugin_name")
 }
 
 /// The client's address.
-pub(crate) fn source_address() -> Option<IpAddr> {
-    let text = property(b"source\0address")?;
-    std::str::from_utf8(&text).ok()?.parse::<SocketAddr>().map(|address| address.ip()).ok()
+#[inline(never)]
+pub(crate) fn source_address(entry: &Entry) -> Option<IpAddr> {
+    let text = property(entry, b"source\0address")?;
+    std::str::from_utf8(text).ok()?.parse::<SocketAddr>().map(|address| address.ip()).ok()
 }
 
 /// The filter state `wasm.NAME` of this stream.
-pub(crate) fn filter_state(name: &[u8]) -> Option<Buffer> {
-    property(name)
+pub(crate) fn filter_state<'e>(entry: &'e Entry, name: &[u8]) -> Option<&'e [u8]> {
+    property(entry, name)
 }
 
-fn property(path: &[u8]) -> Option<Buffer> {
+fn property<'e>(entry: &'e Entry, path: &[u8]) -> Option<&'e [u8]> {
     // SAFETY: the host reads the path, and writes an address and a size to the two places.
-    received(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })
+    let (data, size) = handed_out(|data, size| unsafe { proxy_get_property(path.as_ptr(), path.len(), data, size) })?;
+    entry.receive(data, size)
 }
 
 /// Sets the filter state `wasm.NAME` of this stream, which access logs can read.

@@ -1,48 +1,37 @@
 //! The header map as the host hands it over.
 
-use crate::buffer::Buffer;
-
-/// All headers of a request in one buffer, as Proxy-Wasm serialises maps: the number of pairs, the two lengths of each, then
+/// All headers of a request in one piece, as Proxy-Wasm serialises maps: the number of pairs, the two lengths of each, then
 /// names and values, each followed by a zero byte. Numbers are 32 bits, little-endian.
-#[derive(Debug, Default)]
-pub(crate) struct Pairs(Buffer);
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pairs<'e> {
+    lengths: &'e [[[u8; 4]; 2]],
+    texts: &'e [u8],
+}
 
-impl Pairs {
-    /// Reads a buffer; what lies beyond its end is left out.
+impl<'e> Pairs<'e> {
+    /// Reads a map; what lies beyond its end is left out.
     #[must_use]
-    pub(crate) fn new(buffer: Buffer) -> Self {
-        Self(buffer)
+    pub(crate) fn new(map: &'e [u8]) -> Self {
+        let (count, rest) = map.split_first_chunk().map_or((0, &[][..]), |(count, rest)| (size(*count), rest));
+        let (lengths, texts) = rest.split_at_checked(count.saturating_mul(8)).unwrap_or_default();
+        Self { lengths: lengths.as_chunks().0.as_chunks().0, texts }
     }
 
     /// The values of a header in order; names are lower-case.
-    pub(crate) fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        // A walk over the lengths is shorter than an index of them would be to make: most requests ask for one or two names.
-        let named = move |&(key, _): &(&[u8], _)| key == name.as_bytes();
-        self.iter().filter(named).map(|(_, value)| value)
-    }
-
-    fn iter(&self) -> Iter<'_> {
-        let (count, rest) = self.0.split_first_chunk().map_or((0, &[][..]), |(count, rest)| (size(*count), rest));
-        let (lengths, texts) = rest.split_at_checked(count.saturating_mul(8)).unwrap_or_default();
-        Iter { lengths: lengths.as_chunks().0, texts }
-    }
-}
-
-struct Iter<'a> {
-    lengths: &'a [[u8; 8]],
-    texts: &'a [u8],
-}
-
-impl<'a> Iterator for Iter<'a> {
-    type Item = (&'a [u8], &'a [u8]);
-
-    fn next(&mut self) -> Option<Self::Item> {
-        let (&[a, b, c, d, e, f, g, h], lengths) = self.lengths.split_first()?;
-        self.lengths = lengths;
-        let (key, rest) = self.texts.split_at_checked(size([a, b, c, d]))?;
-        let (value, rest) = rest.get(1..)?.split_at_checked(size([e, f, g, h]))?;
-        self.texts = rest.get(1..)?;
-        Some((key, value))
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &'e [u8]> {
+        let (texts, mut next) = (self.texts, 0_usize);
+        // Lengths alone tell most headers apart. The sum wraps with lengths that no map has, and then leads to no text.
+        self.lengths.iter().filter_map(move |&[key, value]| {
+            let (at, key, value) = (next, size(key), size(value));
+            next = at.wrapping_add(key).wrapping_add(value).wrapping_add(2);
+            if key != name.len() {
+                return None;
+            }
+            let (found, rest) = texts.get(at..)?.split_at_checked(key)?;
+            // Without its zero byte the map has ended early.
+            let value = rest.get(1..)?.split_at_checked(value).filter(|(_, rest)| !rest.is_empty());
+            value.filter(|_| found == name.as_bytes()).map(|(value, _)| value)
+        })
     }
 }
 
@@ -53,10 +42,6 @@ fn size(bytes: [u8; 4]) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn of(bytes: &[u8]) -> Pairs {
-        Pairs::new(Buffer::from(bytes.to_vec()))
-    }
 
     fn serialised(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
         let number = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
@@ -72,7 +57,8 @@ mod tests {
 
     #[test]
     fn all_values_of_a_name_are_found() {
-        let pairs = of(&serialised(&[(b"a", b"1"), (b"b", b""), (b"a", b"\xff\0x")]));
+        let map = serialised(&[(b"a", b"1"), (b"b", b""), (b"a", b"\xff\0x")]);
+        let pairs = Pairs::new(&map);
         assert_eq!(pairs.values("a").collect::<Vec<_>>(), [&b"1"[..], b"\xff\0x"]);
         assert_eq!(pairs.values("b").collect::<Vec<_>>(), [b""]);
         assert_eq!(pairs.values("c").count(), 0);
@@ -82,9 +68,9 @@ mod tests {
     fn a_buffer_that_ends_early_has_what_fits() {
         let whole = serialised(&[(b"a", b"1"), (b"b", b"2")]);
         for length in 0..whole.len() - 1 {
-            let pairs = of(&whole[..length]);
+            let pairs = Pairs::new(&whole[..length]);
             assert_eq!(pairs.values("b").count(), 0, "{length}");
         }
-        assert_eq!(of(&[0xff; 64]).values("a").count(), 0);
+        assert_eq!(Pairs::new(&[0xff; 64]).values("a").count(), 0);
     }
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use proxy_wasm::types::LogLevel;
 use serin_config::{Decision, DocumentError, Split, Update};
 
+use crate::buffer::Entry;
 use crate::counts::{Counts, documents_metric};
 use crate::host;
 
@@ -44,15 +45,15 @@ pub(crate) fn of_root(root: u32) -> Option<Rc<Plugin>> {
 }
 
 /// The plugin that is being configured, with a new root context.
-pub(crate) fn of_configuration(root: u32) -> Rc<Plugin> {
-    let name = host::plugin_name().unwrap_or_default();
+pub(crate) fn of_configuration(entry: &Entry, root: u32) -> Rc<Plugin> {
+    let name = host::plugin_name(entry).unwrap_or_default();
     PLUGINS.with(|plugins| {
         let Ok(mut plugins) = plugins.try_borrow_mut() else {
             return Rc::default();
         };
-        let known = plugins.iter().find(|plugin| *plugin.name == *name).cloned();
+        let known = plugins.iter().find(|plugin| plugin.name == name).cloned();
         let plugin = known.unwrap_or_else(|| {
-            let cookie_state = [b"serin_set_cookie.", &*name].concat();
+            let cookie_state = [b"serin_set_cookie.", name].concat();
             let plugin = Rc::new(Plugin { name: name.to_vec(), cookie_state, ..Plugin::default() });
             plugins.push(Rc::clone(&plugin));
             plugin
@@ -63,28 +64,39 @@ pub(crate) fn of_configuration(root: u32) -> Rc<Plugin> {
 }
 
 /// Shows the plugin of the stream that the host is calling for.
-pub(crate) fn with_current(see: impl FnOnce(&Plugin)) {
+pub(crate) fn with_current(entry: &Entry, see: impl FnOnce(&Plugin)) {
     PLUGINS.with(|plugins| {
         let Ok(plugins) = plugins.try_borrow() else {
             return;
         };
-        match plugins.as_slice() {
-            [] => {}
-            [only] => see(only),
-            several => {
-                let name = host::plugin_name().unwrap_or_default();
-                if let Some(plugin) = several.iter().find(|plugin| *plugin.name == *name) {
-                    see(plugin);
-                }
-            }
+        let plugin = match plugins.as_slice() {
+            [only] => Some(&**only),
+            several => named(several, entry),
+        };
+        if let Some(plugin) = plugin {
+            see(plugin);
         }
     });
 }
 
+#[inline(never)]
+fn named<'p>(plugins: &'p [Rc<Plugin>], entry: &Entry) -> Option<&'p Plugin> {
+    if plugins.is_empty() {
+        return None;
+    }
+    let name = host::plugin_name(entry).unwrap_or_default();
+    plugins.iter().find(|plugin| plugin.name == name).map(|plugin| &**plugin)
+}
+
 impl Plugin {
     /// The last good document.
-    pub(crate) fn split(&self) -> Option<Arc<Split>> {
+    fn split(&self) -> Option<Arc<Split>> {
         self.split.try_borrow().ok()?.clone()
+    }
+
+    /// Shows the last good document; `None` when there is none.
+    pub(crate) fn with_split<T>(&self, see: impl FnOnce(&Split) -> T) -> Option<T> {
+        self.split.try_borrow().ok()?.as_deref().map(see)
     }
 
     /// The filter state for the cookie of a response.

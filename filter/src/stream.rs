@@ -3,8 +3,9 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use serin_config::{Destination, RequestView};
+use serin_config::{Destination, RequestView, Split};
 
+use crate::buffer::Entry;
 use crate::issued::Issued;
 use crate::pairs::Pairs;
 use crate::plugin::{self, Plugin, ROUTING_HEADER};
@@ -18,35 +19,35 @@ thread_local! {
 }
 
 /// The request as the engine sees it: headers are read once, the address only where it is asked for.
-struct HostRequest {
-    headers: Pairs,
+struct HostRequest<'e> {
+    entry: &'e Entry,
+    headers: Pairs<'e>,
     source: OnceCell<Option<IpAddr>>,
 }
 
-impl RequestView for HostRequest {
+impl RequestView for HostRequest<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
         self.headers.values(name)
     }
 
     fn source(&self) -> Option<IpAddr> {
-        *self.source.get_or_init(host::source_address)
+        *self.source.get_or_init(|| host::source_address(self.entry))
     }
 }
 
 /// Decides a request: three host calls where a release routes it by what its headers say.
-pub(crate) fn request(stream: u32) {
-    plugin::with_current(|plugin| match plugin.split() {
-        Some(split) => decide(stream, plugin, &split),
-        None => host::remove_request_header(ROUTING_HEADER),
+pub(crate) fn request(entry: &Entry, stream: u32) {
+    plugin::with_current(entry, |plugin| {
+        let decided = plugin.with_split(|split| decide(entry, stream, plugin, split));
+        if decided.is_none() {
+            host::remove_request_header(ROUTING_HEADER);
+        }
     });
 }
 
-fn decide(stream: u32, plugin: &Plugin, split: &serin_config::Split) {
-    let request = HostRequest { headers: host::request_headers(), source: OnceCell::new() };
-    let cluster = host::cluster_name().unwrap_or_default();
-    let cluster = std::str::from_utf8(&cluster).unwrap_or_default();
-    let authority = || std::str::from_utf8(request.values(":authority").next()?).ok().map(Destination::parse);
-    let destination = destination::of_cluster(cluster).or_else(authority);
+fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
+    let request = HostRequest { entry, headers: host::request_headers(entry), source: OnceCell::new() };
+    let destination = destination::of_cluster(host::cluster_name(entry).unwrap_or_default()).or_else(|| authority(&request));
     let decision = split.decide(&destination.unwrap_or_default(), &request);
     match decision.version {
         // Overwriting or removing comes first of all: nobody picks a version that a rule does not grant.
@@ -66,13 +67,24 @@ fn decide(stream: u32, plugin: &Plugin, split: &serin_config::Split) {
     }
 }
 
+/// Where a request goes by what it says itself.
+#[inline(never)]
+fn authority<'r>(request: &'r HostRequest<'_>) -> Option<Destination<'r>> {
+    std::str::from_utf8(request.values(":authority").next()?).ok().map(Destination::parse)
+}
+
 /// Gives a response the cookie that its request issued.
 pub(crate) fn response(stream: u32) {
     if ISSUED.with(|issued| issued.take(stream)) {
-        plugin::with_current(|plugin| {
-            if let Some(cookie) = host::filter_state(plugin.cookie_state()) {
-                host::add_response_header("set-cookie", &cookie);
-            }
-        });
+        add_cookie(&Entry::begin());
     }
+}
+
+#[inline(never)]
+fn add_cookie(entry: &Entry) {
+    plugin::with_current(entry, |plugin| {
+        if let Some(cookie) = host::filter_state(entry, plugin.cookie_state()) {
+            host::add_response_header("set-cookie", cookie);
+        }
+    });
 }
