@@ -1,9 +1,9 @@
 //! A hash table of numbers; what a number stands for is kept elsewhere.
 
-use std::hash::BuildHasher;
+use std::hash::Hasher;
 
-use foldhash::fast::FixedState;
 use hashbrown::HashTable;
+use rustc_hash::FxHasher;
 
 /// Numbers by the hash of what they stand for. The hash is kept too: one table serves all, and growing it needs to look nowhere.
 #[derive(Clone, Debug, Default)]
@@ -14,7 +14,9 @@ pub(crate) type Entry = (u32, u32);
 
 /// The hash of a name. It has no secret: names are looked up by what clients send, but no client enters one.
 pub(crate) fn hash(name: &[u8]) -> u64 {
-    FixedState::default().hash_one(name)
+    let mut hasher = FxHasher::default();
+    hasher.write(name);
+    hasher.finish()
 }
 
 impl Table {
