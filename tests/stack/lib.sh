@@ -14,13 +14,19 @@ launch() {
   disown
 }
 
+# Whether a process runs; one that ended and that nobody waited for yet does not.
+runs() {
+  local pid
+  pid=$(cat "$RUN/pid/$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null
+}
+
 # Waits until a command succeeds; says what a process logged where it does not.
 await() {
   local name=$1 deadline=$((SECONDS + 60))
   shift
   until "$@" >/dev/null 2>&1; do
-    if [ "$SECONDS" -ge "$deadline" ]; then
-      printf 'stack: %s is not ready after 60 s; its log ends with:\n' "$name" >&2
+    if [ "$SECONDS" -ge "$deadline" ] || ! runs "$name"; then
+      printf 'stack: %s %s; its log ends with:\n' "$name" "$(runs "$name" && echo 'is not ready after 60 s' || echo 'has ended')" >&2
       tail -n 20 "$RUN/log/$name" >&2
       return 1
     fi
@@ -36,6 +42,7 @@ run_etcd() {
   await etcd curl -sf http://127.0.0.1:12379/health
 }
 
+# With shutdown-send-retry-after it stops within seconds, else only when all watches have ended.
 run_kube_apiserver() {
   launch kube-apiserver "$BIN/kube-apiserver" --etcd-servers=http://127.0.0.1:12379 --cert-dir="$RUN/certs" \
     --secure-port=16443 --bind-address=127.0.0.1 --advertise-address=127.0.0.1 --endpoint-reconciler-type=none \
@@ -43,7 +50,7 @@ run_kube_apiserver() {
     --service-account-issuer=https://kubernetes.default.svc --service-account-key-file="$RUN/certs/sa.key" \
     --service-account-signing-key-file="$RUN/certs/sa.key" --disable-admission-plugins=ServiceAccount \
     --service-cluster-ip-range=10.96.0.0/16 --max-requests-inflight=2000 --max-mutating-requests-inflight=1000 \
-    --audit-policy-file="$here/audit.yaml" --audit-log-path="$RUN/log/audit" --audit-log-mode=blocking
+    --shutdown-send-retry-after --audit-policy-file="$here/audit.yaml" --audit-log-path="$RUN/log/audit" --audit-log-mode=blocking
   await kube-apiserver "$KUBECTL" get --raw /readyz
 }
 
@@ -76,6 +83,7 @@ run_istiod() {
 
 run_pods() {
   launch pods python3 "$here/pods.py" "$KUBECTL" --kubeconfig "$KUBECONFIG"
+  await pods curl -sf http://127.0.0.1:8000/
 }
 
 # Runs a program with a folder of its own for Istio's downloads, whose place is fixed: what the containers of a pod share.
@@ -89,6 +97,7 @@ launch_in_pod() {
 run_agent() {
   local name=$1 type=$2 status_port=$3 root=$RUN/$1
   mkdir -p "$root/etc/istio/proxy" "$root/data"
+  rm -f "$root/etc/istio/proxy/XDS"
   launch_in_pod "$name-agent" "$root" env DISABLE_ENVOY=true POD_NAME="$name-0" POD_NAMESPACE=shop INSTANCE_IP=127.0.0.1 ISTIO_META_CLUSTER_ID=Kubernetes \
     PROXY_CONFIG='{"discoveryAddress":"127.0.0.1:15010","controlPlaneAuthPolicy":"NONE","proxyMetadata":{},"statusPort":'"$status_port"'}' \
     CA_ADDR=127.0.0.1:15010 FILE_MOUNTED_CERTS=false PILOT_CERT_PROVIDER=none XDS_AUTH_PROVIDER= JWT_POLICY=none \
@@ -104,26 +113,22 @@ run_envoy() {
   await "$name" curl -sf "http://127.0.0.1:$admin/ready"
 }
 
-run_client() {
-  run_agent client sidecar 15020
-  run_envoy client sidecar 15000 '{app: client}'
-}
+run_client_agent() { run_agent client sidecar 15020; }
+run_client() { run_envoy client sidecar 15000 '{app: client}'; }
+run_gateway_agent() { run_agent gateway router 15021; }
+run_gateway() { run_envoy gateway router 15001 '{istio: ingressgateway}'; }
 
-run_gateway() {
-  run_agent gateway router 15021
-  run_envoy gateway router 15001 '{istio: ingressgateway}'
-}
-
+# Starts a process and waits for it, where it serves something; does nothing where it runs.
 start() {
-  "run_${1//-/_}"
+  runs "$1" || "run_${1//-/_}"
 }
 
-# Ends a process and waits for it. An Envoy of the mesh is not restarted: it takes its agent along.
+# Ends a process and waits for it.
 stop() {
   local signal=$1 name=$2 pid deadline=$((SECONDS + 30))
-  pid=$(cat "$RUN/pid/$name")
+  pid=$(cat "$RUN/pid/$name" 2>/dev/null) || return 0
   kill "-$signal" "$pid" 2>/dev/null || return 0
-  while kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null; do
+  while runs "$name"; do
     if [ "$SECONDS" -ge "$deadline" ]; then
       kill -KILL "$pid"
     fi

@@ -11,7 +11,7 @@ say() { printf 'mesh: %s\n' "$*" >&2; }
 tools=$RUN/bin
 mkdir -p "$tools"
 ln -s "$KUBECTL" "$tools/kubectl"
-ln -s "$SERIN" "$tools/serin"
+ln -s "$(realpath "$SERIN")" "$tools/serin"
 export PATH=$tools:$PATH
 
 say 'Bookinfo'
@@ -21,7 +21,12 @@ serin crd | kubectl apply --server-side -f - >/dev/null
 kubectl wait --for=condition=established crd/canaryreleases.serin.dev --timeout=60s >/dev/null
 kubectl create namespace serin-system >/dev/null
 serin controller --listen 127.0.0.1:18085 --serve-url http://127.0.0.1:18085 --log-level info,kube_client=error >"$RUN/log/serin" 2>&1 &
-for deployment in productpage-v1 details-v1 ratings-v1 reviews-v1; do
+controller=$!
+until curl -sf -o /dev/null http://127.0.0.1:18085/readyz; do
+  kill -0 "$controller" 2>/dev/null && [ "$SECONDS" -lt 60 ] || { tail -n 20 "$RUN/log/serin" >&2; exit 1; }
+  sleep 0.1
+done
+for deployment in productpage-v1 details-v1 ratings-v1 reviews-v1 reviews-v2; do
   kubectl rollout status -n bookinfo "deployment/$deployment" --timeout=60s >/dev/null
 done
 if [ $# -gt 0 ]; then

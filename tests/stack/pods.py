@@ -6,6 +6,7 @@ Usage: pods.py KUBECTL [ARGUMENT...]
 """
 
 import asyncio
+import codecs
 import json
 import sys
 
@@ -15,11 +16,10 @@ PORT = 8000
 versions = {}
 
 
-def see(pod):
+def see(event):
+    pod = event["object"]
     # An event of type ERROR holds a Status instead of a pod.
-    if pod.get("kind") != "Pod":
-        return
-    address = pod.get("status", {}).get("podIP")
+    address = pod["status"].get("podIP") if pod["kind"] == "Pod" else None
     if address:
         versions[address] = pod["metadata"].get("labels", {}).get("version", "?")
 
@@ -29,16 +29,16 @@ async def watch():
     while True:
         command = [*KUBECTL, "get", "pods", "-A", "--watch", "--output-watch-events", "-o", "json"]
         process = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL)
-        decoder, text = json.JSONDecoder(), ""
+        decoder, characters, text = json.JSONDecoder(), codecs.getincrementaldecoder("utf-8")(), ""
         while data := await process.stdout.read(1 << 16):
-            text += data.decode()
+            text += characters.decode(data)
             while text := text.lstrip():
                 try:
                     event, end = decoder.raw_decode(text)
                 except json.JSONDecodeError:
                     break
                 text = text[end:]
-                see(event["object"])
+                see(event)
         await process.wait()
         await asyncio.sleep(0.5)
 

@@ -9,9 +9,17 @@ say() { printf 'stack: %s\n' "$*" >&2; }
 ip link set lo up
 # Every pod address is local to this namespace.
 ip route add local 10.244.0.0/16 dev lo
-# Istio's agent keeps its downloads at a fixed place.
-mount -t tmpfs tmpfs /var/lib
-mkdir -p /var/lib/istio/data
+# Istio's agent keeps its downloads at a fixed place, which only root can make: the same /var/lib with one more folder.
+mkdir "$RUN/lib"
+mount -t tmpfs tmpfs "$RUN/lib"
+mkdir -p "$RUN/lib/istio/data"
+for folder in /var/lib/*/; do
+  folder=$(basename "$folder")
+  [ "$folder" = istio ] && continue
+  mkdir "$RUN/lib/$folder"
+  mount --rbind "/var/lib/$folder" "$RUN/lib/$folder" || true
+done
+mount -n --move "$RUN/lib" /var/lib
 
 openssl genrsa -out "$RUN/certs/sa.key" 2048 2>/dev/null
 echo 'admintoken,admin,admin,system:masters' >"$RUN/certs/tokens.csv"
@@ -30,8 +38,7 @@ await kwok node_is_ready
 # No controller of the life of nodes runs that would take the taint off.
 "$KUBECTL" taint nodes kwok-0 node.kubernetes.io/not-ready- >/dev/null 2>&1 || true
 say 'a client with its sidecar, a gateway'
-start client
-start gateway
+for name in client-agent client gateway-agent gateway; do start "$name"; done
 touch "$RUN/ready"
 say "up after $SECONDS s"
 "$@"
