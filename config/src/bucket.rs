@@ -1,6 +1,6 @@
 //! From a sticky key to one of 100 000 buckets, with integers only.
 
-use std::io::{Cursor, Read};
+use std::io::Cursor;
 
 use serde::{Deserialize, Serialize};
 
@@ -37,28 +37,22 @@ impl Algorithm {
     /// ```
     #[must_use]
     pub fn bucket(self, salt: &[u8], key: &[u8]) -> u32 {
-        self.bucket_behind(&self.prefix(salt), key)
+        self.bucket_behind(self.prefix(salt), key)
     }
 
     /// What is hashed before each key.
-    pub(crate) fn prefix(self, salt: &[u8]) -> Vec<u8> {
+    pub(crate) fn prefix(self, salt: &[u8]) -> Murmur3 {
+        let salt = Murmur3::default().then(salt);
         match self {
-            Self::Serin | Self::Unleash => [salt, b":"].concat(),
-            Self::Flagd => salt.to_vec(),
+            Self::Serin | Self::Unleash => salt.then(b":"),
+            Self::Flagd => salt,
         }
     }
 
-    /// The salt in a prefix.
-    pub(crate) fn salt(self, prefix: &[u8]) -> &[u8] {
-        match self {
-            Self::Serin | Self::Unleash => prefix.strip_suffix(b":").unwrap_or(prefix),
-            Self::Flagd => prefix,
-        }
-    }
-
-    /// The bucket of a key behind a prefix.
-    pub(crate) fn bucket_behind(self, prefix: &[u8], key: &[u8]) -> u32 {
-        let hash = hash(prefix, key);
+    /// The bucket of a key behind a prefix that was hashed.
+    #[inline]
+    pub(crate) fn bucket_behind(self, prefix: Murmur3, key: &[u8]) -> u32 {
+        let hash = prefix.then(key).finish();
         match self {
             Self::Serin | Self::Flagd => scale(hash),
             Self::Unleash => hash % 100 + 1,
@@ -84,41 +78,59 @@ impl Algorithm {
     }
 }
 
-/// A prefix and a key of usual length are hashed from one place: reading from two costs more than the hash.
-const SHORT: usize = 128;
-
-fn hash(prefix: &[u8], key: &[u8]) -> u32 {
-    let mut memory = [0; SHORT];
-    // Reading from memory cannot fail.
-    match joined(&mut memory, prefix, key) {
-        Some(bytes) => murmur3::murmur3_32(&mut Blocks(bytes), 0),
-        None => murmur3::murmur3_32(&mut Cursor::new(prefix).chain(Cursor::new(key)), 0),
-    }
-    .unwrap_or_default()
+/// `MurmurHash3_x86_32` with seed 0 (Austin Appleby, SMHasher), so far: a salt is hashed once for all of its keys, which no
+/// crate does.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Murmur3 {
+    hash: u32,
+    /// The bytes behind the last whole block, little-endian.
+    tail: u32,
+    length: u32,
 }
 
-/// Bytes that are read in blocks of four, as the hash asks for them: a copy of a size that is known costs no call.
-struct Blocks<'b>(&'b [u8]);
-
-impl Read for Blocks<'_> {
+impl Murmur3 {
+    /// With these bytes behind those so far.
+    #[must_use]
     #[inline]
-    fn read(&mut self, into: &mut [u8]) -> std::io::Result<usize> {
-        if let Some((block, rest)) = self.0.split_first_chunk::<4>()
-            && let Some(into) = into.first_chunk_mut::<4>()
-        {
-            (*into, self.0) = (*block, rest);
-            return Ok(4);
+    pub(crate) fn then(mut self, bytes: &[u8]) -> Self {
+        let (words, rest) = bytes.as_chunks();
+        for word in words {
+            let both = u64::from(u32::from_le_bytes(*word)) << self.shift() | u64::from(self.tail);
+            self.block(both as u32);
+            self.tail = (both >> 32) as u32;
+            self.length = self.length.wrapping_add(4);
         }
-        self.0.read(into)
+        for byte in rest {
+            self.tail |= u32::from(*byte) << self.shift();
+            self.length = self.length.wrapping_add(1);
+            if self.shift() == 0 {
+                self.block(self.tail);
+                self.tail = 0;
+            }
+        }
+        self
     }
-}
 
-/// Both one behind the other; `None` when they do not fit.
-fn joined<'m>(memory: &'m mut [u8; SHORT], prefix: &[u8], key: &[u8]) -> Option<&'m [u8]> {
-    let (front, rest) = memory.split_at_mut_checked(prefix.len())?;
-    front.copy_from_slice(prefix);
-    rest.get_mut(..key.len())?.copy_from_slice(key);
-    memory.get(..prefix.len() + key.len())
+    /// The hash of all bytes.
+    #[inline]
+    pub(crate) fn finish(self) -> u32 {
+        let mut hash = self.hash ^ Self::mixed(self.tail) ^ self.length;
+        hash = (hash ^ hash >> 16).wrapping_mul(0x85eb_ca6b);
+        hash = (hash ^ hash >> 13).wrapping_mul(0xc2b2_ae35);
+        hash ^ hash >> 16
+    }
+
+    fn shift(self) -> u32 {
+        self.length % 4 * 8
+    }
+
+    fn block(&mut self, block: u32) {
+        self.hash = (self.hash ^ Self::mixed(block)).rotate_left(13).wrapping_mul(5).wrapping_add(0xe654_6b64);
+    }
+
+    fn mixed(block: u32) -> u32 {
+        block.wrapping_mul(0xcc9e_2d51).rotate_left(15).wrapping_mul(0x1b87_3593)
+    }
 }
 
 fn scale(hash: u32) -> u32 {
@@ -140,11 +152,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_and_short_keys_are_hashed_alike() {
-        for length in 0..2 * SHORT {
-            let (prefix, key) = (vec![b's'; length / 3], vec![b'k'; length - length / 3]);
-            let whole = [prefix.as_slice(), &key].concat();
-            assert_eq!(hash(&prefix, &key), murmur3::murmur3_32(&mut whole.as_slice(), 0).unwrap(), "{length}");
+    fn pieces_are_hashed_as_the_whole() {
+        let bytes: Vec<u8> = (0..40_u8).map(|n| n.wrapping_mul(89)).collect();
+        for length in 0..=bytes.len() {
+            for at in 0..=length {
+                let (prefix, key) = (&bytes[..at], &bytes[at..length]);
+                let whole = murmur3::murmur3_32(&mut &bytes[..length], 0).unwrap();
+                assert_eq!(Murmur3::default().then(prefix).then(key).finish(), whole, "{at} of {length}");
+            }
         }
     }
 }

@@ -43,12 +43,17 @@ impl Directory {
 
     /// The release that routes a destination.
     pub(crate) fn routing(&self, destination: &Destination<'_>) -> Option<&Release> {
+        let found = self.on_host(&destination.host, destination.port);
+        found.or_else(|| self.on_host(&destination.canonical()?, destination.port))
+    }
+
+    fn on_host(&self, host: &[u8], port: Option<u16>) -> Option<&Release> {
         let routes = |(number, index): Entry| {
-            let host =
-                |release: &Release| release.hosts.get(usize::try_from(index).ok()?).map(|host| *host == destination.host);
-            self.get(number).is_some_and(|release| host(release) == Some(true) && release.routes(destination.port))
+            let named =
+                |release: &Release| release.hosts.get(usize::try_from(index).ok()?).map(|name| name.as_bytes() == host);
+            self.get(number).is_some_and(|release| named(release) == Some(true) && release.routes(port))
         };
-        let (number, _) = self.hosts.find(hash(destination.host.as_bytes()), routes)?;
+        let (number, _) = self.hosts.find(hash(host), routes)?;
         self.get(number).map(|release| &**release)
     }
 

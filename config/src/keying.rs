@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use crate::baggage;
-use crate::bucket::{self, Algorithm};
+use crate::bucket::{self, Algorithm, Murmur3};
 use crate::cookie::cookie;
 use crate::error::{Cause, CompileError};
 use crate::jwt;
@@ -22,8 +22,9 @@ const REQUEST_ID: &str = "x-request-id";
 pub(crate) struct Keying {
     sources: Vec<Source>,
     fallback: Fallback,
-    /// The salt as it is hashed before each key.
-    prefix: Box<[u8]>,
+    /// The salt, and what is hashed before each key.
+    salt: String,
+    prefix: Murmur3,
     pub(crate) algorithm: Algorithm,
 }
 
@@ -56,7 +57,8 @@ impl Keying {
         Self {
             sources: Vec::new(),
             fallback: Fallback::Random(format!("header:{REQUEST_ID}")),
-            prefix: Algorithm::default().prefix(release.as_bytes()).into(),
+            salt: release.to_owned(),
+            prefix: Algorithm::default().prefix(release.as_bytes()),
             algorithm: Algorithm::default(),
         }
     }
@@ -83,7 +85,8 @@ impl Keying {
             }
         };
         let algorithm = sticky.algorithm;
-        Ok(Self { sources, fallback, prefix: algorithm.prefix(salt.as_bytes()).into(), algorithm })
+        let prefix = algorithm.prefix(salt.as_bytes());
+        Ok(Self { sources, fallback, salt, prefix, algorithm })
     }
 
     /// The labels of all sources that are asked before the request counts as one without a key.
@@ -124,9 +127,7 @@ impl Keying {
             Fallback::Random(label) => id().map(|value| Key { label, value, issue: None }),
             Fallback::Issue(both) => {
                 let (label, issue) = &**both;
-                if let Some(value) =
-                    cookie(request.values("cookie"), issue.name.as_bytes()).filter(|value| !value.is_empty())
-                {
+                if let Some(value) = of_cookie(request, issue.name.as_bytes()).filter(|value| !value.is_empty()) {
                     return Some(Key { label, value: Cow::Borrowed(value), issue: None });
                 }
                 id().map(|id| Key { label, value: Cow::Owned(bucket::identity(&id).into_bytes()), issue: Some(issue) })
@@ -136,11 +137,12 @@ impl Keying {
 
     /// The salt.
     pub(crate) fn salt(&self) -> &str {
-        std::str::from_utf8(self.algorithm.salt(&self.prefix)).unwrap_or_default()
+        &self.salt
     }
 
+    #[inline]
     pub(crate) fn bucket(&self, key: &[u8]) -> u32 {
-        self.algorithm.bucket_behind(&self.prefix, key)
+        self.algorithm.bucket_behind(self.prefix, key)
     }
 }
 
@@ -181,7 +183,7 @@ impl Source {
     #[inline]
     fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {
-            KeySource::Cookie(name) => cookie(request.values("cookie"), name.as_bytes()).map(Cow::Borrowed),
+            KeySource::Cookie(name) => of_cookie(request, name.as_bytes()).map(Cow::Borrowed),
             _ => self.other(request),
         }
     }
@@ -200,6 +202,13 @@ impl Source {
             }
         }
     }
+}
+
+/// The cookie of a name. Nearly all requests have one header of cookies at most: others are asked for only where it is not in
+/// the first.
+fn of_cookie<'r>(request: &'r impl RequestView, name: &[u8]) -> Option<&'r [u8]> {
+    let first = request.first("cookie")?;
+    cookie([first], name).or_else(|| cookie(request.values("cookie").skip(1), name))
 }
 
 /// The address with all bits behind the prefix clear; IPv4-mapped IPv6 counts as IPv4.

@@ -9,6 +9,11 @@ pub trait RequestView {
     /// headers.
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]>;
 
+    /// The first value of a header, for those who hardly ever need another one: a proxy may hand it out for less than all.
+    fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        self.values(name).next()
+    }
+
     /// The client's address.
     fn source(&self) -> Option<IpAddr>;
 }
@@ -31,8 +36,8 @@ pub(crate) fn joined<'a>(request: &'a impl RequestView, name: &'a str) -> Option
 /// Where a request goes: a host and perhaps a port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Destination<'a> {
-    /// The host in lower case, without a final dot.
-    pub host: Cow<'a, str>,
+    /// The host as it is named. Case and a final dot do not matter, and are looked at only where the host is not found as it is.
+    pub host: Cow<'a, [u8]>,
     /// The port, when it is known.
     pub port: Option<u16>,
 }
@@ -41,13 +46,16 @@ impl<'a> Destination<'a> {
     /// A host and a port.
     #[must_use]
     #[inline]
-    pub fn new(host: &'a str, port: Option<u16>) -> Self {
-        let host = host.strip_suffix('.').unwrap_or(host);
-        let host = match host.bytes().any(|b| b.is_ascii_uppercase()) {
-            true => Cow::Owned(host.to_ascii_lowercase()),
-            false => Cow::Borrowed(host),
-        };
-        Self { host, port }
+    pub fn new(host: &'a (impl AsRef<[u8]> + ?Sized), port: Option<u16>) -> Self {
+        Self { host: Cow::Borrowed(host.as_ref()), port }
+    }
+
+    /// The host in lower case, without a final dot, if that is not how it is named.
+    #[inline(never)]
+    pub(crate) fn canonical(&self) -> Option<Vec<u8>> {
+        let host = self.host.strip_suffix(b".").unwrap_or(&self.host);
+        let same = host.len() == self.host.len() && !host.iter().any(u8::is_ascii_uppercase);
+        (!same).then(|| host.to_ascii_lowercase())
     }
 
     /// Reads `HOST:PORT` or `HOST`. What is no port number is taken for a part of the host, which then belongs to nobody.
@@ -63,6 +71,11 @@ impl<'a> Destination<'a> {
             _ => Self::new(text, None),
         }
     }
+}
+
+/// A host in lower case, without a final dot.
+pub(crate) fn canonical_host(host: &str) -> String {
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
 }
 
 /// A request that is held in memory.

@@ -9,7 +9,7 @@ use crate::error::{Cause, CompileError, DocumentError};
 use crate::keying::Keying;
 use crate::matcher::{Matcher, Patterns, TextSource};
 use crate::name::{check_header_name, check_release_name, check_version_name};
-use crate::request::{Destination, RequestView};
+use crate::request::{Destination, RequestView, canonical_host};
 use crate::rules::Rules;
 use crate::update::Update;
 
@@ -192,7 +192,7 @@ impl Release {
         Ok(Self {
             text: Box::default(),
             name: entry.release.clone(),
-            hosts: entry.hosts.iter().map(|host| Destination::new(host, None).host.into_owned()).collect(),
+            hosts: entry.hosts.iter().map(|host| canonical_host(host)).collect(),
             stable: entry.stable.clone(),
             ports: entry.ports.clone(),
             takeover: entry.takeover.clone(),

@@ -6,13 +6,19 @@ use serin_config::Destination;
 /// and the protocol instead). `None` for any other name.
 #[must_use]
 pub(crate) fn of_cluster(name: &[u8]) -> Option<Destination<'_>> {
-    let mut parts = name.split(|&b| b == b'|');
-    let (_, port, _, host) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
+    // The host is most of it, and is looked at once.
+    let mut parts = name.rsplit(|&b| b == b'|');
+    let (host, _, port, _) = (parts.next()?, parts.next()?, parts.next()?, parts.next()?);
     if parts.next().is_some() || host.is_empty() {
         return None;
     }
-    let text = |part| std::str::from_utf8(part).ok();
-    Some(Destination::new(text(host)?, Some(text(port)?.parse().ok()?)))
+    Some(Destination::new(host, Some(number(port)?)))
+}
+
+fn number(digits: &[u8]) -> Option<u16> {
+    let digit = |byte: &u8| byte.checked_sub(b'0').filter(|digit| *digit < 10);
+    digits.first()?;
+    digits.iter().try_fold(0_u16, |number, byte| number.checked_mul(10)?.checked_add(u16::from(digit(byte)?)))
 }
 
 #[cfg(test)]
@@ -22,7 +28,8 @@ mod tests {
     #[test]
     fn names_of_services_are_read_and_others_are_not() {
         let of = |name: &'static str| {
-            of_cluster(name.as_bytes()).map(|destination| (destination.host.into_owned(), destination.port))
+            of_cluster(name.as_bytes())
+                .map(|destination| (String::from_utf8(destination.host.into_owned()).unwrap(), destination.port))
         };
         assert_eq!(of("outbound|9080|v1|reviews.shop.svc"), Some(("reviews.shop.svc".to_owned(), Some(9080))));
         assert_eq!(of("outbound|80||reviews.shop.svc"), Some(("reviews.shop.svc".to_owned(), Some(80))));

@@ -23,6 +23,7 @@ const COUNTER: u32 = MetricType::Counter as u32;
 unsafe extern "C" {
     fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
     fn proxy_get_buffer_bytes(kind: u32, start: usize, most: usize, data: *mut *mut u8, size: *mut usize) -> u32;
+    fn proxy_get_header_map_value(map: u32, key: *const u8, key_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
     fn proxy_replace_header_map_value(map: u32, key: *const u8, key_size: usize, value: *const u8, value_size: usize)
     -> u32;
@@ -65,6 +66,16 @@ pub(crate) fn request_headers(entry: &Entry) -> Pairs<'_> {
         .and_then(|(data, size)| entry.receive(data, size))
         .map(Pairs::new)
         .unwrap_or_default()
+}
+
+/// The first value of a header of the request.
+pub(crate) fn request_header<'e>(entry: &'e Entry, name: &str) -> Option<&'e [u8]> {
+    let (data, size) =
+        // SAFETY: the host reads the name, and writes an address and a size to the two places.
+        handed_out(|data, size| unsafe {
+            proxy_get_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), data, size)
+        })?;
+    entry.receive(data, size)
 }
 
 /// Sets a header of the request to one value; the proxy then selects the route again.

@@ -18,16 +18,33 @@ thread_local! {
     static ISSUED: Issued = const { Issued::new() };
 }
 
-/// The request as the engine sees it: headers are read once, the address only where it is asked for.
+/// The request as the engine sees it. What nobody asks for is not read: one header costs less than all, and all cost less than
+/// two.
 struct HostRequest<'e> {
     entry: &'e Entry,
-    headers: Pairs<'e>,
+    cookie: OnceCell<Option<&'e [u8]>>,
+    all: OnceCell<Pairs<'e>>,
     source: OnceCell<Option<IpAddr>>,
+}
+
+impl<'e> HostRequest<'e> {
+    fn new(entry: &'e Entry) -> Self {
+        Self { entry, cookie: OnceCell::new(), all: OnceCell::new(), source: OnceCell::new() }
+    }
 }
 
 impl RequestView for HostRequest<'_> {
     fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-        self.headers.values(name)
+        self.all.get_or_init(|| host::request_headers(self.entry)).values(name)
+    }
+
+    fn first<'a>(&'a self, name: &'a str) -> Option<&'a [u8]> {
+        match self.all.get() {
+            Some(all) => all.values(name).next(),
+            // More than one key may come from cookies.
+            None if name == "cookie" => *self.cookie.get_or_init(|| host::request_header(self.entry, name)),
+            None => host::request_header(self.entry, name),
+        }
     }
 
     fn source(&self) -> Option<IpAddr> {
@@ -46,13 +63,13 @@ pub(crate) fn request(entry: &Entry, stream: u32) {
 }
 
 fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
-    let request = HostRequest { entry, headers: host::request_headers(entry), source: OnceCell::new() };
+    let request = HostRequest::new(entry);
     let destination = destination::of_cluster(host::cluster_name(entry).unwrap_or_default()).or_else(|| authority(&request));
     let decision = split.decide(&destination.unwrap_or_default(), &request);
     match decision.version {
         // Overwriting or removing comes first of all: nobody picks a version that a rule does not grant.
         Some(version) => host::set_request_header(split.routing_header(), version),
-        None if request.values(split.routing_header()).next().is_some() => {
+        None if request.first(split.routing_header()).is_some() => {
             host::remove_request_header(split.routing_header());
         }
         None => {}

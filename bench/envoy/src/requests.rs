@@ -13,7 +13,9 @@ pub(crate) struct Request {
     pub(crate) bytes: Vec<u8>,
     /// The value of the cookie `user`.
     pub(crate) user: String,
-    /// The value of `x-request-id`, the last header.
+    /// All of its cookies.
+    pub(crate) cookies: String,
+    /// The value of `x-request-id`.
     pub(crate) id: String,
 }
 
@@ -28,6 +30,7 @@ fn request(index: usize, authority: &str, cookie: &str) -> Request {
     let (high, low) = (mixed(index as u64), mixed(!(index as u64)));
     let node = low & 0xffff_ffff_ffff;
     let id = format!("{:08x}-{:04x}-4{:03x}-8{:03x}-{node:012x}", high >> 32, high >> 16 & 0xffff, high & 0xfff, low >> 52);
+    let cookies = format!("theme=dark; {cookie}={user}; session={high:016x}{low:016x}");
     let headers = [
         ("host", authority),
         (
@@ -38,7 +41,7 @@ fn request(index: usize, authority: &str, cookie: &str) -> Request {
         ("accept-language", "en-GB,en;q=0.8,de;q=0.5"),
         ("accept-encoding", "gzip, deflate, br"),
         ("referer", "https://shop.example.com/products/42"),
-        ("cookie", &format!("theme=dark; {cookie}={user}; session={high:016x}{low:016x}")),
+        ("cookie", &cookies),
         ("x-tenant", "acme"),
         ("x-forwarded-for", "203.0.113.7"),
         ("x-forwarded-proto", "https"),
@@ -51,5 +54,5 @@ fn request(index: usize, authority: &str, cookie: &str) -> Request {
         let _ = write!(text, "{name}: {value}\r\n");
     }
     text.push_str("\r\n");
-    Request { bytes: text.into_bytes(), user, id }
+    Request { bytes: text.into_bytes(), user, cookies, id }
 }

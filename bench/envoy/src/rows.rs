@@ -35,7 +35,7 @@ pub(crate) enum Choice {
     None,
     /// Envoy's own, by a hash that is not said: about half and half.
     Envoy,
-    /// By the last byte of the last header.
+    /// By the last byte of the cookies.
     LastByte,
     /// By the bucket of the user, with this salt.
     User(String),
@@ -53,7 +53,7 @@ impl Choice {
         };
         match self {
             Self::None | Self::Envoy => None,
-            Self::LastByte => Some(request.id.as_bytes().last()? % 2 == 0),
+            Self::LastByte => Some(request.cookies.as_bytes().last()? % 2 == 0),
             Self::User(salt) => Some(bucket(salt, &request.user) < CANARY),
             Self::Identity(salt) => {
                 let hash = murmur3::murmur3_x64_128(&mut Cursor::new(&request.id), 0).unwrap_or_default();

@@ -19,6 +19,7 @@ pub(super) fn link(linker: &mut Linker<World>, module: &Module) -> Result<(), Ho
     linker
         .func_wrap("env", "proxy_log", log)
         .and_then(|linker| linker.func_wrap("env", "proxy_get_buffer_bytes", get_buffer_bytes))
+        .and_then(|linker| linker.func_wrap("env", "proxy_get_header_map_value", get_header_map_value))
         .and_then(|linker| linker.func_wrap("env", "proxy_get_header_map_pairs", get_header_map_pairs))
         .and_then(|linker| linker.func_wrap("env", "proxy_replace_header_map_value", replace_header_map_value))
         .and_then(|linker| linker.func_wrap("env", "proxy_add_header_map_value", add_header_map_value))
@@ -110,6 +111,19 @@ fn get_buffer_bytes(mut vm: Vm<'_>, kind: i32, start: i32, most: i32, data: i32,
     let part = configuration.get(address(start)..).unwrap_or_default();
     let part = part.get(..address(most).min(part.len())).unwrap_or_default();
     hand_over(&mut vm, part, data, size)
+}
+
+/// The first value of a header, as in Envoy.
+fn get_header_map_value(mut vm: Vm<'_>, map: i32, key: i32, key_size: i32, data: i32, size: i32) -> Result<i32, Error> {
+    count(&mut vm, "proxy_get_header_map_value");
+    let key = bytes(&mut vm, key, key_size)?;
+    let Some(headers) = headers(&mut vm, map) else {
+        return Ok(BAD_ARGUMENT);
+    };
+    match headers.iter().find(|(name, _)| *name == key).map(|(_, value)| value.clone()) {
+        Some(value) => hand_over(&mut vm, &value, data, size),
+        None => Ok(NOT_FOUND),
+    }
 }
 
 fn get_header_map_pairs(mut vm: Vm<'_>, map: i32, data: i32, size: i32) -> Result<i32, Error> {

@@ -59,7 +59,13 @@ pub extern "C" fn proxy_on_request_headers(_: u32, _: u32, _: u32) -> u32 {
 mod calls {
     #[link(wasm_import_module = "env")]
     unsafe extern "C" {
-        fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+        fn proxy_get_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
         fn proxy_get_property(path: *const u8, path_size: usize, data: *mut *mut u8, size: *mut usize) -> u32;
         fn proxy_replace_header_map_value(
             map: u32,
@@ -70,22 +76,23 @@ mod calls {
         ) -> u32;
     }
 
-    /// `v2` where the last byte of the last header is even, else `v1`.
+    /// `v2` where the last byte of the cookies is even, else `v1`.
     pub(crate) fn decide() {
         let path = b"xds\0cluster_name";
         let name = b"x-serin-version";
-        let (mut headers, mut headers_size) = (core::ptr::null_mut(), 0);
+        let cookie = b"cookie";
+        let (mut cookies, mut cookies_size) = (core::ptr::null_mut(), 0);
         let (mut cluster, mut cluster_size) = (core::ptr::null_mut(), 0);
         // SAFETY: the host writes to places that live until it returns, and fills what `malloc` gave it.
         unsafe {
-            let read = proxy_get_header_map_pairs(0, &raw mut headers, &raw mut headers_size);
+            let read =
+                proxy_get_header_map_value(0, cookie.as_ptr(), cookie.len(), &raw mut cookies, &raw mut cookies_size);
             let found = proxy_get_property(path.as_ptr(), path.len(), &raw mut cluster, &raw mut cluster_size);
             // Without either nothing is set, so that the bench sees it.
-            if read != 0 || found != 0 || headers_size < 2 || cluster_size == 0 {
+            if read != 0 || found != 0 || cookies_size == 0 || cluster_size == 0 {
                 return;
             }
-            // The last value ends with a zero byte.
-            let last = *headers.add(headers_size - 2);
+            let last = *cookies.add(cookies_size - 1);
             let version = if last & 1 == 0 { b"v2" } else { b"v1" };
             proxy_replace_header_map_value(0, name.as_ptr(), name.len(), version.as_ptr(), version.len());
         }
