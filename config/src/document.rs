@@ -6,9 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
 use crate::error::{Cause, CompileError, DocumentError};
-use crate::json::{FromJson, Json, Place, read};
+use crate::json::{FromJson, Json, read};
+use crate::lexer::{member, whole};
 use crate::sticky::Sticky;
-use crate::walk::{Part, Walk, member};
+use crate::walk::{Part, Walk};
 
 /// The version of the document that this engine reads and writes.
 pub const DOCUMENT_VERSION: u32 = 1;
@@ -108,11 +109,11 @@ impl SplitDocument {
         let (mut walk, mut settings, mut splits) = (Walk::default(), Settings::default(), Vec::new());
         loop {
             match walk.next(text, |_, _| None)? {
-                Part::Field(name, value, _) => settings.take(&name, &value)?,
+                Part::Field(name, value) => settings.take(&name, value)?,
                 Part::Splits => settings.once("splits")?,
                 Part::Known | Part::KnownField(_) => {}
-                Part::Release(index, release, _) => {
-                    splits.push(read(&release).map_err(|error| error.within(&format!("splits[{index}]")))?);
+                Part::Release(index, release) => {
+                    splits.push(read(release).map_err(|error| error.within(&format!("splits[{index}]")))?);
                 }
                 Part::End => break,
             }
@@ -153,7 +154,7 @@ impl Default for Settings {
 
 impl Settings {
     /// Takes up a member.
-    pub(crate) fn take(&mut self, name: &str, value: &Json<'_>) -> Result<(), CompileError> {
+    pub(crate) fn take(&mut self, name: &str, value: &[u8]) -> Result<(), CompileError> {
         self.once(name)?;
         match name {
             "version" => match read::<u64>(value)? {
@@ -200,18 +201,13 @@ impl Settings {
 pub(crate) struct Automata(pub(crate) Vec<(String, String)>);
 
 impl FromJson for Automata {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+    fn from_json(json: &Json<'_>) -> Self {
         let mut automata: Vec<(String, String)> = Vec::new();
-        let Json::Object(members) = json else {
-            at.misfit(json, "an object");
-            return Self(automata);
-        };
-        for (pattern, text) in members {
-            let pattern = pattern.text().unwrap_or_default();
-            let text = String::from_json(text, &at.name(pattern));
-            match automata.binary_search_by(|(known, _)| known.as_str().cmp(pattern)) {
+        for (pattern, text) in json.members() {
+            let text = String::from_json(&json.name(&pattern, text));
+            match automata.binary_search_by(|(known, _)| known.as_str().cmp(&pattern)) {
                 Ok(at) => automata.iter_mut().skip(at).take(1).for_each(|entry| entry.1.clone_from(&text)),
-                Err(at) => automata.insert(at, (pattern.to_owned(), text)),
+                Err(at) => automata.insert(at, (pattern.into_owned(), text)),
             }
         }
         Self(automata)
@@ -220,10 +216,8 @@ impl FromJson for Automata {
 
 /// The error for a document of another version, which rightly has fields that this one does not know.
 pub(crate) fn other_version(text: &[u8]) -> Option<DocumentError> {
-    match member(text, "version")?.0 {
-        Json::Whole(version) if version != u64::from(DOCUMENT_VERSION) => Some(DocumentError::Version(version)),
-        _ => None,
-    }
+    let version = whole(member(text, "version")?)?;
+    (version != u64::from(DOCUMENT_VERSION)).then_some(DocumentError::Version(version))
 }
 
 fn routing_header() -> String {

@@ -4,8 +4,7 @@ use base64::Engine;
 use base64::alphabet::URL_SAFE;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-use crate::json::Json;
-use crate::walk::member;
+use crate::lexer::{member, text};
 
 /// RFC 7515 has no padding; some issuers pad all the same.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -35,10 +34,11 @@ pub fn claim(value: &[u8], name: &str) -> Option<Vec<u8>> {
     let mut parts = token.split(|&b| b == b'.');
     let (_, payload, _) = (parts.next()?, parts.next()?, parts.next()?);
     let payload = BASE64.decode(payload).ok()?;
-    match member(&payload, name)? {
-        (Json::Text(text), _) => Some(text.into_owned().into_bytes()),
-        (Json::Null | Json::List(_) | Json::Object(_), _) => None,
-        (_, written) => Some(written.to_vec()),
+    let value = member(&payload, name)?;
+    match value.first()? {
+        b'"' => Some(text(value)?.into_owned().into_bytes()),
+        b'n' | b'[' | b'{' => None,
+        _ => Some(value.to_vec()),
     }
 }
 

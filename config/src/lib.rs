@@ -35,6 +35,7 @@ mod explain;
 mod json;
 mod jwt;
 mod keying;
+mod lexer;
 mod matcher;
 mod name;
 mod os;

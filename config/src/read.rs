@@ -5,13 +5,13 @@
 use crate::bucket::Algorithm;
 use crate::condition::{AddressMatch, Alternative, Condition, NamedMatch, OsMatch, PathMatch, Source, TextMatch};
 use crate::document::{ReleaseSplit, Rule};
-use crate::json::{FromJson, Json, Place};
+use crate::json::{Fields, FromJson, Json};
 use crate::os::Os;
 use crate::sticky::{IssueCookie, JwtClaim, KeySource, Otherwise, SameSite, SourcePrefix, Sticky};
 
 impl FromJson for ReleaseSplit {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let fields = json.fields(&["release", "hosts", "ports", "stable", "buckets", "sticky", "rules", "takeover"], at);
+    fn from_json(json: &Json<'_>) -> Self {
+        let fields = Fields::of(json, &["release", "hosts", "ports", "stable", "buckets", "sticky", "rules", "takeover"]);
         Self {
             release: fields.need("release"),
             hosts: fields.need("hosts"),
@@ -26,8 +26,8 @@ impl FromJson for ReleaseSplit {
 }
 
 impl FromJson for Rule {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let fields = json.fields(&["name", "when", "version", "buckets", "sticky"], at);
+    fn from_json(json: &Json<'_>) -> Self {
+        let fields = Fields::of(json, &["name", "when", "version", "buckets", "sticky"]);
         Self {
             name: fields.need("name"),
             when: fields.need("when"),
@@ -41,25 +41,20 @@ impl FromJson for Rule {
 macro_rules! source {
     ($type:ident { $($name:literal => $variant:ident),* }) => {
         impl FromJson for $type {
-            fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-                let (name, value) = json.variant(at);
-                let place = at.name(name);
-                match name {
-                    "header" => Self::Header(FromJson::from_json(value, &place)),
-                    "cookie" => Self::Cookie(FromJson::from_json(value, &place)),
-                    "query" => Self::Query(FromJson::from_json(value, &place)),
-                    "path" => Self::Path(FromJson::from_json(value, &place)),
-                    "method" => Self::Method(FromJson::from_json(value, &place)),
-                    "authority" => Self::Authority(FromJson::from_json(value, &place)),
-                    "os" => Self::Os(FromJson::from_json(value, &place)),
-                    "sourceAddress" => Self::SourceAddress(FromJson::from_json(value, &place)),
-                    $($name => Self::$variant(FromJson::from_json(value, &place)),)*
-                    other => {
-                        let known = ["header", "cookie", "query", "path", "method", "authority", "os", "sourceAddress",
-                            $($name),*];
-                        place.unknown("condition", other, &known);
-                        Self::Method(TextMatch::default())
-                    }
+            fn from_json(json: &Json<'_>) -> Self {
+                let known = ["header", "cookie", "query", "path", "method", "authority", "os", "sourceAddress", $($name),*];
+                let (at, value) = json.variant("condition", &known);
+                match known.get(at).copied().unwrap_or_default() {
+                    "header" => Self::Header(FromJson::from_json(&value)),
+                    "cookie" => Self::Cookie(FromJson::from_json(&value)),
+                    "query" => Self::Query(FromJson::from_json(&value)),
+                    "path" => Self::Path(FromJson::from_json(&value)),
+                    "method" => Self::Method(FromJson::from_json(&value)),
+                    "authority" => Self::Authority(FromJson::from_json(&value)),
+                    "os" => Self::Os(FromJson::from_json(&value)),
+                    "sourceAddress" => Self::SourceAddress(FromJson::from_json(&value)),
+                    $($name => Self::$variant(FromJson::from_json(&value)),)*
+                    _ => Self::Method(TextMatch::default()),
                 }
             }
         }
@@ -73,10 +68,10 @@ source!(Source {});
 macro_rules! operators {
     ($type:ident { $($name:literal => $field:ident: $read:ident),* }) => {
         impl FromJson for $type {
-            fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+            fn from_json(json: &Json<'_>) -> Self {
                 let names =
                     [$($name,)* "exact", "prefix", "suffix", "contains", "regex", "in", "present", "ignoreCase"];
-                let fields = json.fields(&names, at);
+                let fields = Fields::of(json, &names);
                 Self {
                     $($field: fields.$read($name),)*
                     exact: fields.optional("exact"),
@@ -98,8 +93,8 @@ operators!(TextMatch {});
 operators!(PathMatch { "pathPrefix" => path_prefix: optional });
 
 impl FromJson for OsMatch {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let fields = json.fields(&["exact", "in", "present"], at);
+    fn from_json(json: &Json<'_>) -> Self {
+        let fields = Fields::of(json, &["exact", "in", "present"]);
         Self { exact: fields.optional("exact"), one_of: fields.optional("in"), present: fields.optional("present") }
     }
 }
@@ -107,9 +102,9 @@ impl FromJson for OsMatch {
 macro_rules! words {
     ($type:ident { $first:literal => $default:ident $(, $word:literal => $variant:ident)* }) => {
         impl FromJson for $type {
-            fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
+            fn from_json(json: &Json<'_>) -> Self {
                 let variants = [Self::$default $(, Self::$variant)*];
-                variants.get(json.word(&[$first $(, $word)*], at)).copied().unwrap_or(Self::$default)
+                variants.get(json.word(&[$first $(, $word)*])).copied().unwrap_or(Self::$default)
             }
         }
     };
@@ -120,14 +115,14 @@ words!(Algorithm { "serin" => Serin, "flagd" => Flagd, "unleash" => Unleash });
 words!(SameSite { "Strict" => Strict, "Lax" => Lax, "None" => None, "strict" => Strict, "lax" => Lax, "none" => None });
 
 impl FromJson for AddressMatch {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        Self { one_of: json.fields(&["in"], at).need("in") }
+    fn from_json(json: &Json<'_>) -> Self {
+        Self { one_of: Fields::of(json, &["in"]).need("in") }
     }
 }
 
 impl FromJson for Sticky {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let fields = json.fields(&["by", "otherwise", "salt", "cohort", "algorithm"], at);
+    fn from_json(json: &Json<'_>) -> Self {
+        let fields = Fields::of(json, &["by", "otherwise", "salt", "cohort", "algorithm"]);
         Self {
             by: fields.or("by", Vec::new()),
             otherwise: fields.or("otherwise", Otherwise::Stable),
@@ -139,35 +134,31 @@ impl FromJson for Sticky {
 }
 
 impl FromJson for KeySource {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let (name, value) = json.variant(at);
-        let place = at.name(name);
-        match name {
-            "cookie" => Self::Cookie(FromJson::from_json(value, &place)),
-            "header" => Self::Header(FromJson::from_json(value, &place)),
-            "query" => Self::Query(FromJson::from_json(value, &place)),
-            "jwtClaim" => Self::JwtClaim(FromJson::from_json(value, &place)),
-            "baggage" => Self::Baggage(FromJson::from_json(value, &place)),
-            "sourceAddress" => Self::SourceAddress(FromJson::from_json(value, &place)),
-            other => {
-                let known = ["cookie", "header", "query", "jwtClaim", "baggage", "sourceAddress"];
-                place.unknown("key source", other, &known);
-                Self::Cookie(String::new())
-            }
+    fn from_json(json: &Json<'_>) -> Self {
+        let known = ["cookie", "header", "query", "jwtClaim", "baggage", "sourceAddress"];
+        let (at, value) = json.variant("key source", &known);
+        match known.get(at).copied().unwrap_or_default() {
+            "cookie" => Self::Cookie(FromJson::from_json(&value)),
+            "header" => Self::Header(FromJson::from_json(&value)),
+            "query" => Self::Query(FromJson::from_json(&value)),
+            "jwtClaim" => Self::JwtClaim(FromJson::from_json(&value)),
+            "baggage" => Self::Baggage(FromJson::from_json(&value)),
+            "sourceAddress" => Self::SourceAddress(FromJson::from_json(&value)),
+            _ => Self::Cookie(String::new()),
         }
     }
 }
 
 impl FromJson for JwtClaim {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let fields = json.fields(&["claim", "header"], at);
+    fn from_json(json: &Json<'_>) -> Self {
+        let fields = Fields::of(json, &["claim", "header"]);
         Self { claim: fields.need("claim"), header: fields.or("header", Self::default_header()) }
     }
 }
 
 impl FromJson for SourcePrefix {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let (fields, missing) = (json.fields(&["ipv4Prefix", "ipv6Prefix"], at), Self::default());
+    fn from_json(json: &Json<'_>) -> Self {
+        let (fields, missing) = (Fields::of(json, &["ipv4Prefix", "ipv6Prefix"]), Self::default());
         Self {
             ipv4_prefix: fields.or("ipv4Prefix", missing.ipv4_prefix),
             ipv6_prefix: fields.or("ipv6Prefix", missing.ipv6_prefix),
@@ -176,26 +167,21 @@ impl FromJson for SourcePrefix {
 }
 
 impl FromJson for Otherwise {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        if let Json::Text(_) = json {
-            return match json.word(&["stable", "random"], at) {
+    fn from_json(json: &Json<'_>) -> Self {
+        if json.is_text() {
+            return match json.word(&["stable", "random"]) {
                 1 => Self::Random,
                 _ => Self::Stable,
             };
         }
-        let (name, value) = json.variant(at);
-        let place = at.name(name);
-        if name != "issueCookie" {
-            place.unknown("fallback", name, &["stable", "random", "issueCookie"]);
-            return Self::Stable;
-        }
-        Self::IssueCookie(FromJson::from_json(value, &place))
+        let (_, value) = json.variant("fallback", &["issueCookie"]);
+        Self::IssueCookie(FromJson::from_json(&value))
     }
 }
 
 impl FromJson for IssueCookie {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let fields = json.fields(&["name", "maxAge", "path", "domain", "sameSite", "secure", "httpOnly"], at);
+    fn from_json(json: &Json<'_>) -> Self {
+        let fields = Fields::of(json, &["name", "maxAge", "path", "domain", "sameSite", "secure", "httpOnly"]);
         Self {
             name: fields.need("name"),
             max_age: fields.optional("maxAge"),

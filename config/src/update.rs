@@ -7,10 +7,11 @@ use crate::directory::Directory;
 use crate::document::{Automata, ReleaseSplit, Settings, other_version};
 use crate::error::{Cause, CompileError, DocumentError};
 use crate::json::read;
+use crate::lexer::member;
 use crate::matcher::Patterns;
 use crate::name::check_header_name;
 use crate::split::{Release, Split};
-use crate::walk::{Part, Walk, member};
+use crate::walk::{Part, Walk};
 
 /// How far to look for the release that comes next, where some are gone from between.
 const GONE: usize = 256;
@@ -101,14 +102,13 @@ impl Update {
                     self.patterns = previous.map(|previous| Arc::clone(&previous.patterns)).unwrap_or_default();
                     KNOWN_COST
                 }
-                Part::Field(name, value, text) => {
-                    let spent = text.len();
-                    self.settings.take(&name, &value)?;
+                Part::Field(name, value) => {
+                    self.settings.take(&name, value)?;
                     if name == "automata" {
                         let automata = std::mem::take(&mut self.settings.automata);
-                        self.patterns = Arc::new(Patterns::new(text.to_vec(), automata));
+                        self.patterns = Arc::new(Patterns::new(value.to_vec(), automata));
                     }
-                    spent
+                    value.len()
                 }
                 Part::Splits => {
                     self.settings.once("splits")?;
@@ -119,10 +119,10 @@ impl Update {
                     self.releases.extend(number.map(|&number| Next::Kept(number)));
                     KNOWN_COST
                 }
-                Part::Release(index, release, text) => {
+                Part::Release(index, text) => {
                     let (spent, text) = (text.len(), text.to_vec());
                     let place = |error: CompileError| error.within(&format!("splits[{index}]"));
-                    let entry = read::<ReleaseSplit>(&release).map_err(place)?;
+                    let entry = read::<ReleaseSplit>(&text).map_err(place)?;
                     self.add(&entry, text).map_err(place)?;
                     spent
                 }
@@ -141,8 +141,8 @@ impl Update {
         if matches!(&release, Err(error) if matches!(error.cause(), Cause::NoAutomaton(_)))
             && !self.settings.seen("automata")
             // They stand behind the releases, where Serin itself never writes them.
-            && let Some((json, _)) = member(&self.text, "automata")
-            && let Ok(Automata(found)) = read(&json)
+            && let Some(json) = member(&self.text, "automata")
+            && let Ok(Automata(found)) = read(json)
         {
             self.patterns = Arc::new(Patterns::new(Vec::new(), found));
             release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
