@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::error::{Cause, CompileError};
 use crate::request::Destination;
 use crate::split::Release;
 use crate::table::{Entry, Table, hash};
@@ -15,6 +14,14 @@ pub(crate) struct Directory {
     names: Table,
     /// Under each host all releases on it; few, since they differ by port.
     hosts: Table,
+}
+
+/// What a release shares with another one.
+pub(crate) struct Clash {
+    /// The index of a host; else it is the name.
+    pub(crate) host: Option<usize>,
+    /// The name of the other one.
+    pub(crate) other: String,
 }
 
 fn at(releases: &[Option<Arc<Release>>], number: u32) -> Option<&Arc<Release>> {
@@ -52,20 +59,18 @@ impl Directory {
         self.get(number).map(|release| &**release)
     }
 
-    /// Enters a release that shares neither its name nor a host and port with another one, and says its number. An error names
-    /// its hosts as they are written.
-    pub(crate) fn enter(&mut self, release: Arc<Release>, written: &[String]) -> Result<u32, CompileError> {
+    /// Enters a release that shares neither its name nor a host and port with another one, and says its number.
+    pub(crate) fn enter(&mut self, release: Arc<Release>) -> Result<u32, Clash> {
         if self.named(&release.name).is_some() {
-            return Err(Cause::Release(release.name.clone()).at("release"));
+            return Err(Clash { host: None, other: release.name.clone() });
         }
-        for (index, (name, written)) in release.hosts.iter().zip(written).enumerate() {
+        for (index, name) in release.hosts.iter().enumerate() {
             let clashes = |entry: Entry| {
                 host(&self.releases, entry).is_some_and(|host| host == name)
                     && self.get(entry.0).is_some_and(|other| other.overlaps(&release))
             };
             if let Some(other) = self.hosts.find(hash(name.as_bytes()), clashes).and_then(|(number, _)| self.get(number)) {
-                let taken = Cause::Taken { host: written.clone(), other: other.name.clone() };
-                return Err(taken.at(format!("hosts[{index}]")));
+                return Err(Clash { host: Some(index), other: other.name.clone() });
             }
         }
         let number = match self.free.pop() {

@@ -156,13 +156,6 @@ impl CompileError {
     pub fn cause(&self) -> &Cause {
         &self.0.cause
     }
-
-    /// The same error, seen from one level above.
-    pub(crate) fn within(mut self, parent: &str) -> Self {
-        let separator = if self.path().starts_with('[') || self.path().is_empty() { "" } else { "." };
-        self.0.path = format!("{parent}{separator}{}", self.0.path);
-        self
-    }
 }
 
 fn separator(path: &str) -> &'static str {

@@ -8,19 +8,34 @@ use std::cell::Cell;
 use std::fmt::Write;
 
 use crate::error::{Cause, CompileError};
-use crate::lexer::{Items, text, whole};
+use crate::lexer::{Items, member, text, whole};
 
 /// Where the first fault goes.
 #[derive(Default)]
 pub(crate) struct Faults(Cell<Option<CompileError>>);
 
 impl Faults {
-    /// What was read, unless there was a fault.
-    pub(crate) fn or<T>(&self, value: T) -> Result<T, CompileError> {
-        match self.0.take() {
-            Some(fault) => Err(fault),
-            None => Ok(value),
-        }
+    /// The first fault.
+    pub(crate) fn first(&self) -> Option<CompileError> {
+        self.0.take()
+    }
+}
+
+/// The items of a list, with their places.
+pub(crate) struct List<'a> {
+    list: &'a Json<'a>,
+    items: Items<'a>,
+    next: usize,
+}
+
+impl<'a> Iterator for List<'a> {
+    type Item = Json<'a>;
+
+    #[inline(never)]
+    fn next(&mut self) -> Option<Json<'a>> {
+        let item = self.list.index(self.next, self.items.next()?);
+        self.next += 1;
+        Some(item)
     }
 }
 
@@ -42,9 +57,9 @@ enum Step<'a> {
 }
 
 impl<'a> Json<'a> {
-    /// A value that stands at the top.
-    pub(crate) fn top(text: &'a [u8], faults: &'a Faults) -> Self {
-        Self { text, step: Step::Name(""), up: None, faults }
+    /// A member of the document itself.
+    pub(crate) fn top(name: &'a str, text: &'a [u8], faults: &'a Faults) -> Self {
+        Self { text, step: Step::Name(name), up: None, faults }
     }
 
     /// A member.
@@ -55,6 +70,16 @@ impl<'a> Json<'a> {
     /// An item.
     pub(crate) fn index(&'a self, index: usize, text: &'a [u8]) -> Self {
         Self { text, step: Step::Index(index), up: Some(self), faults: self.faults }
+    }
+
+    /// The member of a name, without a look at the others.
+    pub(crate) fn member(&'a self, name: &'a str) -> Self {
+        self.name(name, member(self.text, name).unwrap_or_default())
+    }
+
+    /// As it is written.
+    pub(crate) fn written(&self) -> &'a [u8] {
+        self.text
     }
 
     /// Whether there is a value other than null.
@@ -126,12 +151,29 @@ impl<'a> Json<'a> {
         self.fault(Cause::Shape(["unknown ", what, " `", name, "`, expected one of `", &known, "`"].concat()));
     }
 
+    /// Notes that a name was there before.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn duplicate(&self, name: &str) {
+        self.fault(Cause::Shape(["duplicate field `", name, "`"].concat()));
+    }
+
     /// The text.
     pub(crate) fn text(&self) -> Cow<'a, str> {
         text(self.text).unwrap_or_else(|| {
             self.misfit("a text");
             Cow::Borrowed("")
         })
+    }
+
+    /// The text, which a check must like.
+    #[inline(never)]
+    pub(crate) fn checked(&self, check: fn(&str) -> Result<(), Cause>) -> String {
+        let text = self.text();
+        if let Err(cause) = check(&text) {
+            self.fault(cause);
+        }
+        text.into_owned()
     }
 
     /// Whether it is true.
@@ -161,13 +203,22 @@ impl<'a> Json<'a> {
         })
     }
 
-    /// The items of a list.
-    pub(crate) fn items(&'a self) -> impl Iterator<Item = Json<'a>> {
-        if self.text.first() != Some(&b'[') {
+    /// The items of a list; a field that is missing has none.
+    pub(crate) fn items(&'a self) -> List<'a> {
+        if !self.missing() && !self.text.starts_with(b"[") {
             self.misfit("a list");
         }
-        let list = if self.text.starts_with(b"[") { self.text } else { b"" };
-        Items::of(list).enumerate().map(|(index, text)| self.index(index, text))
+        List { list: self, items: Items::of(if self.text.starts_with(b"{") { b"" } else { self.text }), next: 0 }
+    }
+
+    /// The items of a list that must be there and not be empty.
+    pub(crate) fn some_items(&'a self, none: Cause) -> List<'a> {
+        match self.text.first() {
+            Some(b'[') if Items::of(self.text).next().is_none() => self.fault(none),
+            Some(_) => {}
+            None => self.misfit("a list"),
+        }
+        self.items()
     }
 
     /// The two items of a list of two.
@@ -193,23 +244,31 @@ impl<'a> Json<'a> {
     }
 
     /// The only member of an object that says by its name what it holds, and the number of its name.
-    pub(crate) fn variant(&'a self, what: &str, known: &[&'static str]) -> (usize, Self) {
+    pub(crate) fn variant(&'a self, what: &str, known: &[&'static str]) -> Option<(usize, Self)> {
         let mut members = self.members();
-        let first = members.next();
-        if let (Some((name, value)), None) = (&first, members.next()) {
-            if let Some((at, name)) = known.iter().enumerate().find(|(_, known)| *known == name) {
-                return (at, self.name(name, value));
-            }
-            self.name(name, value).unknown(what, name, known);
-        } else {
+        let (Some((name, value)), None) = (members.next(), members.next()) else {
             self.fault(Cause::Shape(format!("{} members where one belongs", self.members().count())));
+            return None;
+        };
+        match known.iter().enumerate().find(|(_, known)| **known == name) {
+            Some((at, name)) => Some((at, self.name(name, value))),
+            None => {
+                self.name(&name, value).unknown(what, &name, known);
+                None
+            }
         }
-        (known.len(), self.name("", b""))
     }
 
-    /// Takes the members of an object of these names; there must be no others.
+    /// The members of an object of these names and no others.
+    pub(crate) fn fields<const N: usize>(&'a self, names: &[&'static str; N]) -> [Self; N] {
+        let mut fields = [self.name("", b""); N];
+        self.fill(names, &mut fields);
+        fields
+    }
+
+    /// The same, into memory that is there.
     #[inline(never)]
-    fn fill(&'a self, names: &[&'static str], fields: &mut [Self]) {
+    pub(crate) fn fill(&'a self, names: &[&'static str], fields: &mut [Self]) {
         for (field, name) in fields.iter_mut().zip(names) {
             field.step = Step::Name(name);
         }
@@ -217,93 +276,8 @@ impl<'a> Json<'a> {
             match fields.iter_mut().zip(names).find(|(_, known)| **known == name) {
                 None => self.name(&name, value).unknown("field", &name, names),
                 Some((field, _)) if field.missing() => field.text = value,
-                Some((field, _)) => field.fault(Cause::Shape(["duplicate field `", &name, "`"].concat())),
+                Some((field, _)) => field.duplicate(&name),
             }
         }
-    }
-}
-
-/// What a value of a document is made from.
-pub(crate) trait FromJson {
-    /// Reads a value; with a fault it is of no use.
-    fn from_json(json: &Json<'_>) -> Self;
-}
-
-/// Reads a value at a place.
-pub(crate) fn read<T: FromJson>(text: &[u8]) -> Result<T, CompileError> {
-    let faults = Faults::default();
-    let value = T::from_json(&Json::top(text, &faults));
-    faults.or(value)
-}
-
-/// The members of an object.
-pub(crate) struct Fields<'a>(Vec<Json<'a>>, Json<'a>);
-
-impl<'a> Fields<'a> {
-    /// The members of an object of these names and no others.
-    pub(crate) fn of(json: &'a Json<'a>, names: &[&'static str]) -> Self {
-        let mut fields = vec![json.name("", b""); names.len()];
-        json.fill(names, &mut fields);
-        Self(fields, json.name("", b""))
-    }
-
-    fn get(&self, name: &str) -> Json<'a> {
-        let found = self.0.iter().find(|field| matches!(field.step, Step::Name(known) if known == name));
-        found.copied().unwrap_or(self.1)
-    }
-
-    /// A field that must be there.
-    pub(crate) fn need<T: FromJson>(&self, name: &str) -> T {
-        T::from_json(&self.get(name))
-    }
-
-    /// A field that may be missing, or null.
-    pub(crate) fn optional<T: FromJson>(&self, name: &str) -> Option<T> {
-        let field = self.get(name);
-        field.given().then(|| T::from_json(&field))
-    }
-
-    /// A field that has a value of its own when it is missing.
-    pub(crate) fn or<T: FromJson>(&self, name: &str, missing: T) -> T {
-        let field = self.get(name);
-        if field.missing() { missing } else { T::from_json(&field) }
-    }
-}
-
-impl FromJson for String {
-    fn from_json(json: &Json<'_>) -> Self {
-        json.text().into_owned()
-    }
-}
-
-impl FromJson for bool {
-    fn from_json(json: &Json<'_>) -> Self {
-        json.boolean()
-    }
-}
-
-macro_rules! numbers {
-    ($($type:ty),*) => {
-        $(impl FromJson for $type {
-            fn from_json(json: &Json<'_>) -> Self {
-                Self::try_from(json.number(u64::from(Self::MAX))).unwrap_or_default()
-            }
-        })*
-    };
-}
-
-numbers!(u8, u16, u32, u64);
-
-impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(json: &Json<'_>) -> Self {
-        json.items().map(|item| T::from_json(&item)).collect()
-    }
-}
-
-/// A run of buckets: version and number.
-impl FromJson for (String, u32) {
-    fn from_json(json: &Json<'_>) -> Self {
-        let [version, buckets] = &json.pair("a list of version and buckets");
-        (String::from_json(version), u32::from_json(buckets))
     }
 }

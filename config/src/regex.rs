@@ -19,14 +19,15 @@ pub(crate) struct Automaton(Arc<DFA<Vec<u8>>>);
 
 impl Automaton {
     /// Reads an automaton as it stands in a document.
+    #[inline(never)]
     pub(crate) fn load(text: &str) -> Result<Self, Cause> {
-        let bytes = STANDARD.decode(text).map_err(|error| Cause::Automaton(error.to_string()))?;
-        Self::from_bytes(&bytes)
+        let read = STANDARD.decode(text).ok().and_then(|bytes| Self::from_bytes(&bytes));
+        read.ok_or_else(|| Cause::Automaton("it is none of this version".to_owned()))
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Cause> {
-        let (dfa, _) = DFA::from_bytes(bytes).map_err(|error| Cause::Automaton(error.to_string()))?;
-        Ok(Self(Arc::new(dfa.to_owned())))
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (dfa, _) = DFA::from_bytes(bytes).ok()?;
+        Some(Self(Arc::new(dfa.to_owned())))
     }
 
     /// The automaton as it stands in a document.
@@ -75,7 +76,8 @@ mod native {
     const MAX_BYTES: usize = 256 * 1024;
 
     pub(crate) fn compile(pattern: &str) -> Result<Automaton, Cause> {
-        Automaton::from_bytes(&bytes(pattern)?)
+        let read = Automaton::from_bytes(&bytes(pattern)?);
+        read.ok_or_else(|| Cause::Pattern { pattern: pattern.to_owned(), cause: "its automaton cannot be read".to_owned() })
     }
 
     fn bytes(pattern: &str) -> Result<Vec<u8>, Cause> {

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::error::{Cause, DocumentError};
+use crate::error::{Cause, CompileError};
 use crate::lexer::{self, Lexer};
 
 /// A place in the text of a document: an object whose member `splits` is a list.
@@ -47,7 +47,7 @@ impl Walk {
         &mut self,
         text: &'t [u8],
         known: impl FnOnce(Option<&str>, &'t [u8]) -> Option<usize>,
-    ) -> Result<Part<'t>, DocumentError> {
+    ) -> Result<Part<'t>, CompileError> {
         let mut lexer = Lexer(text.get(self.at..).unwrap_or_default());
         let part = self.step(&mut lexer, known);
         self.at = text.len() - lexer.0.len();
@@ -109,7 +109,7 @@ impl Walk {
 /// What is wrong with a text that a walk could not go over.
 #[cold]
 #[inline(never)]
-fn syntax(text: &[u8]) -> DocumentError {
+fn syntax(text: &[u8]) -> CompileError {
     let mut lexer = Lexer(text);
     let whole = lexer.value().is_some();
     lexer.blanks();
@@ -117,7 +117,7 @@ fn syntax(text: &[u8]) -> DocumentError {
         true => "no object where the document belongs".to_owned(),
         false => told(text, lexer.0.len()),
     };
-    Cause::Shape(cause).at("").into()
+    Cause::Shape(cause).at("")
 }
 
 #[cfg(feature = "authoring")]
