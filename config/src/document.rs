@@ -106,7 +106,7 @@ impl SplitDocument {
             derived => match (Split::parse(text), derived) {
                 (Err(error), _) => Err(error),
                 (Ok(_), Ok(document)) => Ok(document),
-                (Ok(_), Err(error)) => Err(Cause::Shape(error.to_string()).at("").into()),
+                (Ok(_), Err(error)) => Err(Cause::Shape(error.to_string()).at(String::new()).into()),
             },
         }
     }

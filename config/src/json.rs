@@ -28,10 +28,26 @@ pub(crate) struct List<'a> {
     next: usize,
 }
 
+impl List<'_> {
+    /// All items, read.
+    pub(crate) fn read<T>(self, mut read: impl FnMut(&Json<'_>) -> T) -> Vec<T> {
+        let mut all = Vec::new();
+        self.each(&mut |item| all.push(read(item)));
+        all
+    }
+
+    /// Shows each item; one loop for all lists.
+    #[inline(never)]
+    pub(crate) fn each(self, see: &mut dyn FnMut(&Json<'_>)) {
+        for item in self {
+            see(&item);
+        }
+    }
+}
+
 impl<'a> Iterator for List<'a> {
     type Item = Json<'a>;
 
-    #[inline(never)]
     fn next(&mut self) -> Option<Json<'a>> {
         let item = self.list.index(self.next, self.items.next()?);
         self.next += 1;
@@ -147,8 +163,13 @@ impl<'a> Json<'a> {
     #[cold]
     #[inline(never)]
     pub(crate) fn unknown(&self, what: &str, name: &str, known: &[&str]) {
-        let known = known.join("`, `");
-        self.fault(Cause::Shape(["unknown ", what, " `", name, "`, expected one of `", &known, "`"].concat()));
+        let mut text = ["unknown ", what, " `", name, "`, expected one of"].concat();
+        for (at, known) in known.iter().enumerate() {
+            for part in [if at == 0 { " `" } else { ", `" }, known, "`"] {
+                text.push_str(part);
+            }
+        }
+        self.fault(Cause::Shape(text));
     }
 
     /// Notes that a name was there before.

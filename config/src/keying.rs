@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::address;
 use crate::baggage;
 use crate::bucket::{self, Algorithm};
 use crate::cookie::cookie;
@@ -65,7 +66,7 @@ impl Keying {
     /// Reads the stickiness of a release; with a fault it is of no use.
     pub(crate) fn compile(json: &Json<'_>, release: &str) -> Self {
         let [by, otherwise, salt, cohort, algorithm] = &json.fields(&["by", "otherwise", "salt", "cohort", "algorithm"]);
-        let sources: Vec<Source> = by.items().map(|source| Source::compile(&source)).collect();
+        let sources = by.items().read(Source::compile);
         let fallback = fallback(otherwise);
         if sources.is_empty() && matches!(fallback, Fallback::Stable) {
             by.fault(Cause::NoKeySource);
@@ -178,7 +179,7 @@ impl Source {
             KeySource::Baggage(name) => baggage::entry(request.values("baggage"), name.as_bytes()),
             KeySource::JwtClaim(jwt) => jwt::claim(&joined(request, &jwt.header)?, &jwt.claim).map(Cow::Owned),
             KeySource::SourceAddress(prefix) => {
-                Some(Cow::Owned(network(request.source()?, *prefix).to_string().into_bytes()))
+                Some(Cow::Owned(address::text(network(request.source()?, *prefix)).into_bytes()))
             }
         }
     }
@@ -207,6 +208,7 @@ fn prefix(json: &Json<'_>, most: u8, missing: u8) -> u8 {
     length
 }
 
+#[inline(never)]
 fn fallback(json: &Json<'_>) -> Fallback {
     let random = || Fallback::Random(["header:", REQUEST_ID].concat());
     if json.missing() {
@@ -242,6 +244,7 @@ fn fallback(json: &Json<'_>) -> Fallback {
     Fallback::Issue(Box::new((["cookie:", &cookie.name].concat(), cookie)))
 }
 
+#[inline(never)]
 fn check_issue(cookie: &IssueCookie) -> Result<(), Cause> {
     let refuse = |text: &str, why| Err(Cause::IssueCookie(text.to_owned(), why));
     if !is_token(&cookie.name) {

@@ -22,8 +22,10 @@
 //! # Ok::<(), serin_config::DocumentError>(())
 //! ```
 
+mod address;
 mod allocate;
 mod baggage;
+mod base64;
 mod bucket;
 mod condition;
 mod cookie;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use crate::cookie::cookie;
 use crate::error::Cause;
 use crate::json::Json;
+use crate::lexer::whole;
 use crate::name::{check_cookie_name, check_filled, header};
 use crate::os::Os;
 use crate::query;
@@ -97,7 +98,7 @@ struct Network {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Patterns {
     /// What the document says of them; equal texts are equal automata.
-    pub(crate) text: Vec<u8>,
+    pub(crate) text: Arc<[u8]>,
     /// In the order of the patterns.
     known: Vec<Pattern>,
     uses: usize,
@@ -122,7 +123,7 @@ impl Patterns {
                 Err(at) => known.insert(at, Pattern { pattern: pattern.into(), text, automaton: None }),
             }
         }
-        Self { text: json.written().to_vec(), known, uses: 0 }
+        Self { text: json.written().into(), known, uses: 0 }
     }
 
     /// How often a pattern was asked for.
@@ -187,9 +188,8 @@ fn alternatives(json: &Json<'_>, kinds: usize, wanted: bool, patterns: &mut Patt
     match &json.variant("condition", CONDITIONS.get(..kinds).unwrap_or_default()) {
         Some((NOT, json)) => alternatives(json, NOT, false, patterns, tests),
         Some((ANY_OF, json)) => {
-            for json in json.some_items(Cause::EmptyList) {
-                alternatives(&json, ANY_OF, true, patterns, tests);
-            }
+            let list = json.some_items(Cause::EmptyList);
+            list.each(&mut |json| alternatives(json, ANY_OF, true, patterns, tests));
         }
         Some((kind, json)) => tests.push((wanted, Test::compile(*kind, json, patterns))),
         None => {}
@@ -213,7 +213,7 @@ impl Test {
             OS => Self::Os(os(json)),
             SOURCE_ADDRESS => {
                 let [list] = &json.fields(&["in"]);
-                Self::Source(list.some_items(Cause::EmptyList).map(|json| network(&json)).collect())
+                Self::Source(list.some_items(Cause::EmptyList).read(network))
             }
             _ => text(kind, json, patterns),
         }
@@ -274,10 +274,8 @@ impl Text {
             Operator::PathPrefix(prefix) => value
                 .split_at_checked(prefix.len())
                 .is_some_and(|(start, rest)| (rest.is_empty() || rest.starts_with(b"/")) && self.same(start, prefix)),
-            Operator::Contains(text) => std::str::from_utf8(value).is_ok_and(|value| match self.ignore_case {
-                true => value.to_ascii_lowercase().contains(text),
-                false => value.contains(text),
-            }),
+            // A search that is quick over large texts takes more room than it is worth for short ones.
+            Operator::Contains(text) => text.is_empty() || value.windows(text.len()).any(|part| self.same(part, text)),
             Operator::Regex(automaton) => std::str::from_utf8(value).is_ok_and(|value| automaton.matches(value)),
             Operator::Present(_) => true,
         };
@@ -294,6 +292,7 @@ impl Text {
 }
 
 /// An operator on a text.
+#[inline(never)]
 fn text(kind: usize, json: &Json<'_>, patterns: &mut Patterns) -> Test {
     let mut fields = [json.name("", b""); FIELDS];
     // Methods and authorities have no first field.
@@ -337,7 +336,7 @@ fn text(kind: usize, json: &Json<'_>, patterns: &mut Patterns) -> Test {
                 Operator::Present(true)
             }
         },
-        6 => Operator::In(json.some_items(Cause::EmptyList).map(|json| folded(&json)).collect()),
+        6 => Operator::In(json.some_items(Cause::EmptyList).read(folded)),
         _ => {
             if ignored {
                 ignore_case.fault(Cause::IgnoreCase);
@@ -359,6 +358,7 @@ fn path_prefix(json: &Json<'_>, mut prefix: String) -> String {
     prefix
 }
 
+#[inline(never)]
 fn os(json: &Json<'_>) -> OsTest {
     let names = ["exact", "in", "present"];
     let fields = &json.fields(&names);
@@ -372,7 +372,7 @@ fn os(json: &Json<'_>) -> OsTest {
     };
     match operator(json, fields, &names, "`exact`, `in`, `present`") {
         Some(0) => OsTest::In(vec![system(exact)]),
-        Some(1) => OsTest::In(list.some_items(Cause::EmptyList).map(|json| system(&json)).collect()),
+        Some(1) => OsTest::In(list.some_items(Cause::EmptyList).read(system)),
         Some(_) => OsTest::Present(present.boolean()),
         None => OsTest::Present(true),
     }
@@ -389,16 +389,13 @@ fn network(json: &Json<'_>) -> Network {
 impl Network {
     #[inline(never)]
     fn parse(text: &str) -> Option<Self> {
-        let (address, length) = match text.split_once('/') {
-            Some((address, length)) if length.bytes().all(|b| b.is_ascii_digit()) => {
-                (address, Some(length.parse::<u32>().ok()?))
-            }
-            Some(_) => return None,
-            None => (text, None),
-        };
-        let address: IpAddr = address.parse().ok()?;
+        let slash = text.bytes().position(|byte| byte == b'/');
+        let address: IpAddr = text.get(..slash.unwrap_or(text.len()))?.parse().ok()?;
         let (width, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
-        let length = length.unwrap_or(width);
+        let length = match slash {
+            Some(at) => whole(text.as_bytes().get(at + 1..)?).and_then(|length| u32::try_from(length).ok())?,
+            None => width,
+        };
         let length = (length <= width).then_some(length + offset)?;
         let mask = mask(length);
         Some(Self { ipv4: length >= 96 && address.to_canonical().is_ipv4(), bits: bits(address) & mask, mask })

@@ -23,7 +23,7 @@ pub struct Split {
     /// The releases' numbers in the directory, in the document's order.
     pub(crate) order: Vec<u32>,
     pub(crate) directory: Directory,
-    pub(crate) patterns: Arc<Patterns>,
+    pub(crate) patterns: Patterns,
 }
 
 /// The split of one release.
@@ -159,18 +159,18 @@ impl Release {
         let [release, hosts, ports, stable, buckets, sticky, rules, takeover] =
             &json.fields(&["release", "hosts", "ports", "stable", "buckets", "sticky", "rules", "takeover"]);
         let name = release.checked(check_release_name);
-        let hosts = hosts.some_items(Cause::NoHost).map(|host| {
+        let hosts = hosts.some_items(Cause::NoHost).read(|host| {
             let host = host.checked(check_host);
             Destination::new(&host, None).host.into_owned()
         });
-        let (hosts, ports) = (hosts.collect(), ports.items().map(|item| port(&item)).collect());
+        let ports = ports.items().read(port);
         let stable = stable.checked(check_version_name);
         let keying = Arc::new(match sticky.given() {
             true => Keying::compile(sticky, &name),
             false => Keying::per_request(&name),
         });
         let base = Shares::compile(buckets, Arc::clone(&keying));
-        let compiled = rules.items().map(|rule| CompiledRule::compile(&rule, &name, &keying, patterns)).collect();
+        let compiled = rules.items().read(|rule| CompiledRule::compile(rule, &name, &keying, patterns));
         Self {
             text: Box::default(),
             name,
@@ -223,7 +223,7 @@ impl CompiledRule {
     fn compile(json: &Json<'_>, release: &str, base: &Arc<Keying>, patterns: &mut Patterns) -> Self {
         let [name, when, version, buckets, sticky] = &json.fields(&["name", "when", "version", "buckets", "sticky"]);
         let name = name.checked(check_filled);
-        let when = when.some_items(Cause::NoCondition).map(|condition| Matcher::compile(&condition, patterns)).collect();
+        let when = when.some_items(Cause::NoCondition).read(|condition| Matcher::compile(condition, patterns));
         match (version.given(), buckets.given()) {
             (false, false) => json.fault(Cause::NoTarget),
             (true, true) => json.fault(Cause::TwoTargets),
@@ -247,7 +247,7 @@ impl Shares {
     fn compile(runs: &Json<'_>, keying: Arc<Keying>) -> Self {
         let step = u64::from(keying.algorithm.granularity());
         let (mut end, mut ends) = (0_u64, Vec::new());
-        for run in runs.items() {
+        runs.items().each(&mut |run| {
             let [version, buckets] = &run.pair("a list of version and buckets");
             let (version, buckets) = (version.text().into_owned(), buckets.number(u64::from(u32::MAX)));
             if let Err(cause) = check_version_name(&version) {
@@ -261,7 +261,7 @@ impl Shares {
             }
             end += buckets;
             ends.push((u32::try_from(end).unwrap_or(u32::MAX), version));
-        }
+        });
         if end > u64::from(BUCKETS) {
             runs.fault(Cause::TooManyBuckets(end));
         }

@@ -32,7 +32,7 @@ pub struct Update {
     expected: usize,
     walk: Walk,
     settings: Settings,
-    patterns: Arc<Patterns>,
+    patterns: Patterns,
     /// Whether automata are those of the previous split.
     same_automata: bool,
     releases: Vec<Next>,
@@ -55,7 +55,7 @@ impl Update {
             expected: 0,
             walk: Walk::default(),
             settings: Settings::default(),
-            patterns: Arc::default(),
+            patterns: Patterns::default(),
             same_automata: false,
             releases: Vec::new(),
         }
@@ -105,14 +105,13 @@ impl Update {
                 Part::KnownField(name) => {
                     self.settings.once(&name, &Json::top(&name, b"", &faults));
                     self.same_automata = true;
-                    self.patterns = previous.map(|previous| Arc::clone(&previous.patterns)).unwrap_or_default();
+                    self.patterns = previous.map(|previous| previous.patterns.clone()).unwrap_or_default();
                     KNOWN_COST
                 }
                 Part::Field(name, value) => {
                     let json = Json::top(&name, value, &faults);
-                    self.settings.take(&name, &json);
-                    if name == "automata" {
-                        self.patterns = Arc::new(Patterns::read(&json));
+                    if self.settings.take(&name, &json) {
+                        self.patterns = Patterns::read(&json);
                     }
                     value.len()
                 }
@@ -141,14 +140,14 @@ impl Update {
     }
 
     fn add(&mut self, index: usize, text: Box<[u8]>) -> Result<(), CompileError> {
-        let mut release = compile(index, &text, Arc::make_mut(&mut self.patterns));
+        let mut release = compile(index, &text, &mut self.patterns);
         if matches!(&release, Err(error) if matches!(error.cause(), Cause::NoAutomaton(_)))
-            && !self.settings.seen("automata")
+            && !self.settings.has_automata()
             // They stand behind the releases, where Serin itself never writes them.
             && let Some(automata) = member(&self.text, "automata")
         {
-            self.patterns = Arc::new(Patterns::read(&Json::top("", automata, &Faults::default())));
-            release = compile(index, &text, Arc::make_mut(&mut self.patterns));
+            self.patterns = Patterns::read(&Json::top("", automata, &Faults::default()));
+            release = compile(index, &text, &mut self.patterns);
         }
         let mut release = release?;
         release.text = text;
@@ -212,7 +211,7 @@ fn refused(index: usize, release: &Release, clash: Clash) -> CompileError {
         Some(host) => host.fault(Cause::Taken { host: host.text().into_owned(), other: clash.other }),
         None => name.fault(Cause::Release(clash.other)),
     }
-    faults.first().unwrap_or_else(|| Cause::Empty.at(""))
+    faults.first().unwrap_or_else(|| Cause::Empty.at(String::new()))
 }
 
 /// How many bytes of a text are the release that is expected next, or one of the next few.

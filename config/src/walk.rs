@@ -117,7 +117,7 @@ fn syntax(text: &[u8]) -> CompileError {
         true => "no object where the document belongs".to_owned(),
         false => told(text, lexer.0.len()),
     };
-    Cause::Shape(cause).at("")
+    Cause::Shape(cause).at(String::new())
 }
 
 #[cfg(feature = "authoring")]
