@@ -33,6 +33,7 @@ impl List<'_> {
     pub(crate) fn read<T>(self, mut read: impl FnMut(&Json<'_>) -> T) -> Vec<T> {
         let mut all = Vec::new();
         self.each(&mut |item| all.push(read(item)));
+        all.shrink_to_fit();
         all
     }
 

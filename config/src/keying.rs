@@ -10,11 +10,10 @@ use crate::cookie::cookie;
 use crate::error::Cause;
 use crate::json::Json;
 use crate::jwt;
-use crate::matcher::{bits, mask};
-use crate::name::{check_cookie_name, check_filled, header, is_token};
-use crate::query;
+use crate::matcher::{COOKIE, HEADER, QUERY, TextSource, bits, mask};
+use crate::name::{check_filled, header, is_token};
 use crate::request::{RequestView, joined};
-use crate::sticky::{IssueCookie, JwtClaim, KeySource, SameSite, SourcePrefix};
+use crate::sticky::{IssueCookie, JwtClaim, SameSite, SourcePrefix};
 
 /// The header whose value is another one for each request.
 const REQUEST_ID: &str = "x-request-id";
@@ -33,7 +32,16 @@ pub(crate) struct Keying {
 struct Source {
     /// As decisions name it: `cookie:user`.
     label: String,
-    from: KeySource,
+    from: KeyFrom,
+}
+
+#[derive(Clone, Debug)]
+enum KeyFrom {
+    /// A cookie, a header or a query parameter.
+    Text(TextSource),
+    JwtClaim(JwtClaim),
+    Baggage(String),
+    SourceAddress(SourcePrefix),
 }
 
 #[derive(Clone, Debug)]
@@ -138,49 +146,57 @@ impl Source {
     fn compile(json: &Json<'_>) -> Self {
         let known = ["cookie", "header", "query", "jwtClaim", "baggage", "sourceAddress"];
         let Some((at, value)) = json.variant("key source", &known) else {
-            return Self { label: String::new(), from: KeySource::Cookie(String::new()) };
+            return Self { label: String::new(), from: KeyFrom::Baggage(String::new()) };
         };
+        let mut kind = known.get(at).copied().unwrap_or_default().to_owned();
         let from = match at {
-            0 => KeySource::Cookie(value.checked(check_cookie_name)),
-            1 => KeySource::Header(header(&value)),
-            2 => KeySource::Query(value.checked(check_filled)),
+            0 => KeyFrom::Text(TextSource::named(COOKIE, &value)),
+            1 => KeyFrom::Text(TextSource::named(HEADER, &value)),
+            2 => KeyFrom::Text(TextSource::named(QUERY, &value)),
             3 => {
                 let [claim, from] = &value.fields(&["claim", "header"]);
-                KeySource::JwtClaim(JwtClaim {
+                KeyFrom::JwtClaim(JwtClaim {
                     claim: claim.checked(check_filled),
                     header: if from.missing() { JwtClaim::default_header() } else { header(from) },
                 })
             }
-            4 => KeySource::Baggage(value.checked(check_filled)),
+            4 => KeyFrom::Baggage(value.checked(check_filled)),
             _ => {
                 let ([ipv4, ipv6], missing) = (&value.fields(&["ipv4Prefix", "ipv6Prefix"]), SourcePrefix::default());
-                KeySource::SourceAddress(SourcePrefix {
+                KeyFrom::SourceAddress(SourcePrefix {
                     ipv4_prefix: prefix(ipv4, 32, missing.ipv4_prefix),
                     ipv6_prefix: prefix(ipv6, 128, missing.ipv6_prefix),
                 })
             }
         };
-        let kind = known.get(at).copied().unwrap_or_default();
-        let label = match &from {
-            KeySource::Cookie(name) | KeySource::Header(name) | KeySource::Query(name) | KeySource::Baggage(name) => {
-                [kind, ":", name].concat()
-            }
-            KeySource::JwtClaim(jwt) => [kind, ":", &jwt.claim].concat(),
-            KeySource::SourceAddress(_) => kind.to_owned(),
-        };
-        Self { label, from }
+        if let Some(name) = from.name() {
+            kind.push(':');
+            kind.push_str(name);
+        }
+        Self { label: kind, from }
     }
 
+    #[inline(never)]
     fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {
-            KeySource::Cookie(name) => cookie(request.values("cookie"), name.as_bytes()).map(Cow::Borrowed),
-            KeySource::Header(name) => joined(request, name),
-            KeySource::Query(name) => query::parameter(request.values(":path").next()?, name.as_bytes()),
-            KeySource::Baggage(name) => baggage::entry(request.values("baggage"), name.as_bytes()),
-            KeySource::JwtClaim(jwt) => jwt::claim(&joined(request, &jwt.header)?, &jwt.claim).map(Cow::Owned),
-            KeySource::SourceAddress(prefix) => {
+            KeyFrom::Text(source) => source.value(request),
+            KeyFrom::Baggage(name) => baggage::entry(request.values("baggage"), name.as_bytes()),
+            KeyFrom::JwtClaim(jwt) => jwt::claim(&joined(request, &jwt.header)?, &jwt.claim).map(Cow::Owned),
+            KeyFrom::SourceAddress(prefix) => {
                 Some(Cow::Owned(address::text(network(request.source()?, *prefix)).into_bytes()))
             }
+        }
+    }
+}
+
+impl KeyFrom {
+    /// The name in its label.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Text(TextSource::Header(name) | TextSource::Cookie(name) | TextSource::Query(name))
+            | Self::Baggage(name)
+            | Self::JwtClaim(JwtClaim { claim: name, .. }) => Some(name),
+            _ => None,
         }
     }
 }

@@ -13,7 +13,9 @@ pub(crate) struct Lexer<'t>(pub(crate) &'t [u8]);
 impl<'t> Lexer<'t> {
     /// Goes over blanks.
     pub(crate) fn blanks(&mut self) {
-        while self.take(b" \t\n\r").is_some() {}
+        while let Some((b' ' | b'\t' | b'\n' | b'\r', rest)) = self.0.split_first() {
+            self.0 = rest;
+        }
     }
 
     /// Goes over blanks and one of these bytes, and says which.
@@ -98,17 +100,20 @@ impl<'t> Lexer<'t> {
     }
 
     fn digits(&mut self) {
-        while self.take(DIGITS).is_some() {}
+        while let Some((b'0'..=b'9', rest)) = self.0.split_first() {
+            self.0 = rest;
+        }
     }
 
     fn string(&mut self) -> Option<()> {
         let whole = self.0;
         loop {
+            let at = self.0.iter().position(|byte| matches!(byte, b'"' | b'\\' | 0..b' '));
+            self.0 = self.0.get(at.unwrap_or(self.0.len())..)?;
             match self.next()? {
                 b'"' => break,
                 b'\\' => drop(self.escape()?),
-                0..b' ' => return None,
-                _ => {}
+                _ => return None,
             }
         }
         std::str::from_utf8(whole.get(..whole.len() - self.0.len())?).ok().map(|_| ())

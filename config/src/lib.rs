@@ -41,6 +41,7 @@ mod lexer;
 mod matcher;
 mod name;
 mod os;
+mod patterns;
 mod query;
 mod regex;
 mod request;

@@ -1,10 +1,7 @@
 //! Conditions in the form in which they are asked.
 
 use std::borrow::Cow;
-#[cfg(feature = "authoring")]
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
 use crate::cookie::cookie;
 use crate::error::Cause;
@@ -12,6 +9,7 @@ use crate::json::Json;
 use crate::lexer::whole;
 use crate::name::{check_cookie_name, check_filled, header};
 use crate::os::Os;
+use crate::patterns::Patterns;
 use crate::query;
 use crate::regex::{self, Automaton};
 use crate::request::{RequestView, joined};
@@ -19,9 +17,9 @@ use crate::request::{RequestView, joined};
 /// The kinds of conditions, by number. Each that combines others holds only those before it.
 const CONDITIONS: [&str; 10] =
     ["header", "cookie", "query", "path", "method", "authority", "os", "sourceAddress", "not", "anyOf"];
-const HEADER: usize = 0;
-const COOKIE: usize = 1;
-const QUERY: usize = 2;
+pub(crate) const HEADER: usize = 0;
+pub(crate) const COOKIE: usize = 1;
+pub(crate) const QUERY: usize = 2;
 const PATH: usize = 3;
 const METHOD: usize = 4;
 const AUTHORITY: usize = 5;
@@ -92,69 +90,6 @@ struct Network {
     ipv4: bool,
     bits: u128,
     mask: u128,
-}
-
-/// The automata of a document, loaded or compiled once per pattern.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patterns {
-    /// What the document says of them; equal texts are equal automata.
-    pub(crate) text: Arc<[u8]>,
-    /// In the order of the patterns.
-    known: Vec<Pattern>,
-    uses: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Pattern {
-    pattern: Arc<str>,
-    text: Arc<str>,
-    automaton: Option<Automaton>,
-}
-
-impl Patterns {
-    /// Patterns with their automata; of duplicates the last counts.
-    #[inline(never)]
-    pub(crate) fn read(json: &Json<'_>) -> Self {
-        let mut known: Vec<Pattern> = Vec::new();
-        for (pattern, text) in json.members() {
-            let text = json.name(&pattern, text).text().into();
-            match known.binary_search_by(|known| (*known.pattern).cmp(&*pattern)) {
-                Ok(at) => known.iter_mut().skip(at).take(1).for_each(|known| known.text = Arc::clone(&text)),
-                Err(at) => known.insert(at, Pattern { pattern: pattern.into(), text, automaton: None }),
-            }
-        }
-        Self { text: json.written().into(), known, uses: 0 }
-    }
-
-    /// How often a pattern was asked for.
-    pub(crate) fn uses(&self) -> usize {
-        self.uses
-    }
-
-    #[inline(never)]
-    fn get(&mut self, pattern: String) -> Result<Automaton, Cause> {
-        self.uses += 1;
-        let at = self.known.binary_search_by(|known| (*known.pattern).cmp(&*pattern));
-        let known = at.ok().and_then(|at| self.known.get_mut(at));
-        match (known, at) {
-            (Some(Pattern { automaton: Some(automaton), .. }), _) => Ok(automaton.clone()),
-            (Some(known), _) => Ok(known.automaton.insert(Automaton::load(&known.text)?).clone()),
-            (None, Ok(at) | Err(at)) => {
-                let automaton = regex::compile(&pattern)?;
-                let known = Pattern { pattern: pattern.into(), text: Arc::default(), automaton: Some(automaton.clone()) };
-                self.known.insert(at, known);
-                Ok(automaton)
-            }
-        }
-    }
-
-    /// The automata that were asked for, as they stand in a document.
-    #[cfg(feature = "authoring")]
-    pub(crate) fn texts(&self) -> BTreeMap<String, String> {
-        let used =
-            self.known.iter().filter_map(|known| Some((known.pattern.to_string(), known.automaton.as_ref()?.to_text())));
-        used.collect()
-    }
 }
 
 impl Matcher {
@@ -238,6 +173,16 @@ impl Test {
 }
 
 impl TextSource {
+    /// A header, a cookie or a parameter of the name that stands there.
+    #[inline(never)]
+    pub(crate) fn named(kind: usize, name: &Json<'_>) -> Self {
+        match kind {
+            HEADER => Self::Header(header(name)),
+            COOKIE => Self::Cookie(name.checked(check_cookie_name)),
+            _ => Self::Query(name.checked(check_filled)),
+        }
+    }
+
     /// What stands there in a request.
     pub(crate) fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match self {
@@ -301,12 +246,10 @@ fn text(kind: usize, json: &Json<'_>, patterns: &mut Patterns) -> Test {
     json.fill(names.get(first..).unwrap_or_default(), fields.get_mut(first..).unwrap_or_default());
     let [name, .., ignore_case] = &fields;
     let source = match kind {
-        HEADER => TextSource::Header(header(name)),
-        COOKIE => TextSource::Cookie(name.checked(check_cookie_name)),
-        QUERY => TextSource::Query(name.checked(check_filled)),
         PATH => TextSource::Path,
         METHOD => TextSource::Method,
-        _ => TextSource::Authority,
+        AUTHORITY => TextSource::Authority,
+        _ => TextSource::named(kind, name),
     };
     let (from, all) = if kind == PATH { (0, PATH_OPERATORS) } else { (1, TEXT_OPERATORS) };
     let operators = fields.get(from..FIELDS - 1).unwrap_or_default();

@@ -8,8 +8,9 @@ use crate::document::SplitDocument;
 use crate::error::{Cause, CompileError, DocumentError};
 use crate::json::Json;
 use crate::keying::Keying;
-use crate::matcher::{Matcher, Patterns, TextSource};
+use crate::matcher::{Matcher, TextSource};
 use crate::name::{check_filled, check_release_name, check_version_name};
+use crate::patterns::Patterns;
 use crate::request::{Destination, RequestView};
 use crate::rules::Rules;
 use crate::settings::other_version;
@@ -262,6 +263,7 @@ impl Shares {
             end += buckets;
             ends.push((u32::try_from(end).unwrap_or(u32::MAX), version));
         });
+        ends.shrink_to_fit();
         if end > u64::from(BUCKETS) {
             runs.fault(Cause::TooManyBuckets(end));
         }

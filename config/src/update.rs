@@ -8,7 +8,7 @@ use crate::document::routing_header as default_routing_header;
 use crate::error::{Cause, CompileError, DocumentError};
 use crate::json::{Faults, Json};
 use crate::lexer::member;
-use crate::matcher::Patterns;
+use crate::patterns::Patterns;
 use crate::settings::{Settings, other_version};
 use crate::split::{Release, Split};
 use crate::walk::{Part, Walk};
@@ -163,32 +163,35 @@ impl Update {
     #[inline(never)]
     fn finish(&mut self) -> Result<Split, CompileError> {
         self.settings.complete()?;
-        let mut directory = Directory::default();
-        if let Some(previous) = &self.previous {
-            directory = previous.directory.clone();
-            let mut kept = vec![false; directory.len()];
-            for next in &self.releases {
-                if let Next::Kept(number) = next
-                    && let Some(kept) = usize::try_from(*number).ok().and_then(|number| kept.get_mut(number))
-                {
-                    *kept = true;
-                }
+        let mut directory = match &self.previous {
+            Some(previous) => previous.directory.clone(),
+            None => Directory::default(),
+        };
+        let mut kept = vec![false; directory.len()];
+        for next in &self.releases {
+            if let Next::Kept(number) = next
+                && let Some(kept) = usize::try_from(*number).ok().and_then(|number| kept.get_mut(number))
+            {
+                *kept = true;
             }
-            (0..).zip(kept).filter(|(_, kept)| !kept).for_each(|(number, _)| directory.leave(number));
         }
+        (0..).zip(&kept).filter(|(_, kept)| !**kept).for_each(|(number, _)| directory.leave(number));
         let mut order = Vec::with_capacity(self.releases.len());
-        for (index, next) in std::mem::take(&mut self.releases).into_iter().enumerate() {
+        for (index, next) in self.releases.iter().enumerate() {
             order.push(match next {
-                Next::Kept(number) => number,
-                Next::New(release) => match directory.enter(Arc::clone(&release)) {
+                Next::Kept(number) => *number,
+                Next::New(release) => match directory.enter(Arc::clone(release)) {
                     Ok(number) => number,
-                    Err(clash) => return Err(refused(index, &release, clash)),
+                    Err(clash) => return Err(refused(index, release, clash)),
                 },
             });
         }
-        let Settings { routing_header, report_reason, .. } = std::mem::take(&mut self.settings);
-        let routing_header = if routing_header.is_empty() { default_routing_header() } else { routing_header };
-        Ok(Split { routing_header, report_reason, order, directory, patterns: std::mem::take(&mut self.patterns) })
+        let mut routing_header = std::mem::take(&mut self.settings.routing_header);
+        if routing_header.is_empty() {
+            routing_header = default_routing_header();
+        }
+        let patterns = std::mem::take(&mut self.patterns);
+        Ok(Split { routing_header, report_reason: self.settings.report_reason, order, directory, patterns })
     }
 }
 
