@@ -8,7 +8,11 @@ use percent_encoding::percent_decode;
 /// blanks trimmed, the value percent-decoded.
 #[inline(never)]
 pub(crate) fn entry<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &[u8]) -> Option<Cow<'a, [u8]>> {
-    headers.into_iter().flat_map(|header| header.split(|&b| b == b',')).find_map(|member| {
+    headers.into_iter().find_map(|header| entry_in(header, name))
+}
+
+fn entry_in<'a>(header: &'a [u8], name: &[u8]) -> Option<Cow<'a, [u8]>> {
+    header.split(|&b| b == b',').find_map(|member| {
         let pair = member.split(|&b| b == b';').next()?;
         let at = pair.iter().position(|&b| b == b'=')?;
         let (key, value) = pair.split_at_checked(at)?;

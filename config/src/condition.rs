@@ -33,25 +33,6 @@ macro_rules! sources {
             SourceAddress(AddressMatch),
             $($(#[$extra_doc])* $extra($of),)*
         }
-
-        impl $name {
-            /// The source that the condition names, or the condition when it only combines others.
-            pub(crate) fn source(&self) -> Result<SourceRef<'_>, &Self> {
-                match self {
-                    Self::Header(of) => Ok(SourceRef::Header(of)),
-                    Self::Cookie(of) => Ok(SourceRef::Cookie(of)),
-                    Self::Query(of) => Ok(SourceRef::Query(of)),
-                    Self::Path(of) => Ok(SourceRef::Path(of)),
-                    Self::Method(of) => Ok(SourceRef::Method(of)),
-                    Self::Authority(of) => Ok(SourceRef::Authority(of)),
-                    Self::Os(of) => Ok(SourceRef::Os(of)),
-                    Self::SourceAddress(of) => Ok(SourceRef::SourceAddress(of)),
-                    #[expect(clippy::allow_attributes, reason = "an enum without extra variants has nothing left here")]
-                    #[allow(unreachable_patterns, reason = "as above")]
-                    other => Err(other),
-                }
-            }
-        }
     };
 }
 
@@ -76,19 +57,6 @@ sources! {
 sources! {
     /// What a condition looks at, with its operator.
     Source {}
-}
-
-/// A source, wherever it was written.
-#[derive(Clone, Copy)]
-pub(crate) enum SourceRef<'a> {
-    Header(&'a NamedMatch),
-    Cookie(&'a NamedMatch),
-    Query(&'a NamedMatch),
-    Path(&'a PathMatch),
-    Method(&'a TextMatch),
-    Authority(&'a TextMatch),
-    Os(&'a OsMatch),
-    SourceAddress(&'a AddressMatch),
 }
 
 macro_rules! text_operators {
@@ -124,23 +92,6 @@ macro_rules! text_operators {
             #[serde(default, skip_serializing_if = "std::ops::Not::not")]
             pub ignore_case: bool,
         }
-
-        impl $name {
-            pub(crate) fn operators(&self) -> Operators<'_> {
-                Operators {
-                    texts: [
-                        ("exact", self.exact.as_deref()),
-                        ("prefix", self.prefix.as_deref()),
-                        ("suffix", self.suffix.as_deref()),
-                        ("contains", self.contains.as_deref()),
-                        ("regex", self.regex.as_deref()),
-                    ],
-                    one_of: self.one_of.as_deref(),
-                    present: self.present,
-                    ignore_case: self.ignore_case,
-                }
-            }
-        }
     };
 }
 
@@ -164,14 +115,6 @@ text_operators! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub path_prefix: Option<String>,
     }
-}
-
-/// The operators that all texts have, as written.
-pub(crate) struct Operators<'a> {
-    pub(crate) texts: [(&'static str, Option<&'a str>); 5],
-    pub(crate) one_of: Option<&'a [String]>,
-    pub(crate) present: Option<bool>,
-    pub(crate) ignore_case: bool,
 }
 
 /// An operator on the client's operating system.

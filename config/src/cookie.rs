@@ -10,14 +10,17 @@
 /// assert_eq!(serin_config::cookie(headers, b"user"), Some(&b"ann"[..]));
 /// ```
 pub fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &[u8]) -> Option<&'a [u8]> {
-    for header in headers {
-        for pair in header.split(|&b| b == b';') {
-            let Some((key, value)) = pair.iter().position(|&b| b == b'=').and_then(|at| pair.split_at_checked(at)) else {
-                continue;
-            };
-            if key.trim_ascii() == name {
-                return Some(unquote(value.get(1..).unwrap_or_default().trim_ascii()));
-            }
+    headers.into_iter().find_map(|header| cookie_in(header, name))
+}
+
+/// The value of the first cookie of a name in one header.
+pub(crate) fn cookie_in<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
+    for pair in header.split(|&b| b == b';') {
+        let Some((key, value)) = pair.iter().position(|&b| b == b'=').and_then(|at| pair.split_at_checked(at)) else {
+            continue;
+        };
+        if key.trim_ascii() == name {
+            return Some(unquote(value.get(1..).unwrap_or_default().trim_ascii()));
         }
     }
     None

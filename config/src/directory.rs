@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use crate::error::{Cause, CompileError};
 use crate::request::Destination;
 use crate::split::Release;
 use crate::table::{Entry, Table, hash};
@@ -15,19 +14,25 @@ pub(crate) struct Directory {
     names: Table,
     /// Under each host all releases on it; few, since they differ by port.
     hosts: Table,
+    /// Where each number stands in the document.
+    places: Vec<u32>,
 }
 
-fn at(releases: &[Option<Arc<Release>>], number: u32) -> Option<&Arc<Release>> {
-    releases.get(usize::try_from(number).ok()?)?.as_ref()
+/// What a release shares with another one.
+pub(crate) struct Clash {
+    /// The index of a host; else it is the name.
+    pub(crate) host: Option<usize>,
+    /// The name of the other one.
+    pub(crate) other: String,
 }
 
-fn host(releases: &[Option<Arc<Release>>], (number, index): Entry) -> Option<&str> {
-    at(releases, number)?.hosts.get(usize::try_from(index).ok()?).map(String::as_str)
+fn at<T>(list: &[T], number: u32) -> Option<&T> {
+    list.get(usize::try_from(number).ok()?)
 }
 
 impl Directory {
     pub(crate) fn get(&self, number: u32) -> Option<&Arc<Release>> {
-        at(&self.releases, number)
+        at(&self.releases, number)?.as_ref()
     }
 
     /// How many numbers there are, those of releases that left included.
@@ -37,8 +42,8 @@ impl Directory {
 
     /// The release of a name.
     pub(crate) fn named(&self, name: &str) -> Option<u32> {
-        let is = |(number, _)| self.get(number).is_some_and(|release| release.name == name);
-        self.names.find(hash(name.as_bytes()), is).map(|(number, _)| number)
+        let mut is = |(number, _)| self.get(number).is_some_and(|release| release.name == name);
+        self.names.find(hash(name.as_bytes()), &mut is).map(|(number, _)| number)
     }
 
     /// The release that routes a destination.
@@ -48,29 +53,48 @@ impl Directory {
     }
 
     fn on_host(&self, host: &[u8], port: Option<u16>) -> Option<&Release> {
-        let routes = |(number, index): Entry| {
-            let named =
-                |release: &Release| release.hosts.get(usize::try_from(index).ok()?).map(|name| name.as_bytes() == host);
-            self.get(number).is_some_and(|release| named(release) == Some(true) && release.routes(port))
+        let hashed = hash(host);
+        let Some(port) = port else {
+            return self.first_on_host(host, hashed);
         };
-        let (number, _) = self.hosts.find(hash(host), routes)?;
+        let routes =
+            |(number, index)| self.get(number).is_some_and(|release| release.is_on(host, index) && release.routes(port));
+        let (number, _) = self.hosts.probe(hashed, routes)?;
         self.get(number).map(|release| &**release)
     }
 
-    /// Enters a release that shares neither its name nor a host and port with another one, and says its number. An error names
-    /// its hosts as they are written.
-    pub(crate) fn enter(&mut self, release: Arc<Release>, written: &[String]) -> Result<u32, CompileError> {
-        if self.named(&release.name).is_some() {
-            return Err(Cause::Release(release.name.clone()).at("release"));
+    /// Of those that share a host the first one in the document, since nobody says which port it is.
+    #[inline(never)]
+    fn first_on_host(&self, host: &[u8], hashed: u64) -> Option<&Release> {
+        let is_on = |&(number, index): &Entry| self.get(number).is_some_and(|release| release.is_on(host, index));
+        let place = |(number, _): &Entry| at(&self.places, *number).copied();
+        let (number, _) = self.hosts.all(hashed).filter(is_on).min_by_key(place)?;
+        self.get(number).map(|release| &**release)
+    }
+
+    /// Takes note of the document's order.
+    pub(crate) fn arrange(&mut self, order: &[u32]) {
+        self.places = vec![0; self.releases.len()];
+        for (place, number) in (0..).zip(order) {
+            if let Some(at) = usize::try_from(*number).ok().and_then(|number| self.places.get_mut(number)) {
+                *at = place;
+            }
         }
-        for (index, (name, written)) in release.hosts.iter().zip(written).enumerate() {
-            let clashes = |entry: Entry| {
-                host(&self.releases, entry).is_some_and(|host| host == name)
-                    && self.get(entry.0).is_some_and(|other| other.overlaps(&release))
+    }
+
+    /// Enters a release that shares neither its name nor a host and port with another one, and says its number.
+    pub(crate) fn enter(&mut self, release: Arc<Release>) -> Result<u32, Clash> {
+        if self.named(&release.name).is_some() {
+            return Err(Clash { host: None, other: release.name.clone() });
+        }
+        for (index, name) in release.hosts.iter().enumerate() {
+            let mut clashes = |(number, index)| {
+                self.get(number).is_some_and(|other| other.is_on(name.as_bytes(), index) && other.overlaps(&release))
             };
-            if let Some(other) = self.hosts.find(hash(name.as_bytes()), clashes).and_then(|(number, _)| self.get(number)) {
-                let taken = Cause::Taken { host: written.clone(), other: other.name.clone() };
-                return Err(taken.at(format!("hosts[{index}]")));
+            if let Some(other) =
+                self.hosts.find(hash(name.as_bytes()), &mut clashes).and_then(|(number, _)| self.get(number))
+            {
+                return Err(Clash { host: Some(index), other: other.name.clone() });
             }
         }
         let number = match self.free.pop() {

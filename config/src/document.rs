@@ -5,10 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::condition::Condition;
-use crate::error::{Cause, CompileError, DocumentError};
-use crate::json::{FromJson, Json, Place, read};
+use crate::error::{Cause, DocumentError};
+use crate::split::Split;
 use crate::sticky::Sticky;
-use crate::walk::{Part, Walk, member};
 
 /// The version of the document that this engine reads and writes.
 pub const DOCUMENT_VERSION: u32 = 1;
@@ -101,31 +100,15 @@ impl SplitDocument {
     /// [`DocumentError::Version`] for a version that this engine does not know, else what is wrong with the first field that
     /// does not fit, and its path.
     pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
-        Self::read(text).map_err(|error| other_version(text).unwrap_or(error))
-    }
-
-    fn read(text: &[u8]) -> Result<Self, DocumentError> {
-        let (mut walk, mut settings, mut splits) = (Walk::default(), Settings::default(), Vec::new());
-        loop {
-            match walk.next(text, |_, _| None)? {
-                Part::Field(name, value, _) => settings.take(&name, &value)?,
-                Part::Splits => settings.once("splits")?,
-                Part::Known | Part::KnownField(_) => {}
-                Part::Release(index, release, _) => {
-                    splits.push(read(&release).map_err(|error| error.within(&format!("splits[{index}]")))?);
-                }
-                Part::End => break,
-            }
+        match serde_json::from_slice(text) {
+            Ok(document @ Self { version: DOCUMENT_VERSION, .. }) => Ok(document),
+            // The engine says where; serde would say it by line and column.
+            derived => match (Split::parse(text), derived) {
+                (Err(error), _) => Err(error),
+                (Ok(_), Ok(document)) => Ok(document),
+                (Ok(_), Err(error)) => Err(Cause::Shape(error.to_string()).at(String::new()).into()),
+            },
         }
-        settings.complete()?;
-        let Settings { routing_header, report_reason, automata, .. } = settings;
-        Ok(Self {
-            version: DOCUMENT_VERSION,
-            routing_header,
-            report_reason,
-            automata: automata.into_iter().collect(),
-            splits,
-        })
     }
 
     /// The document as compact JSON.
@@ -136,97 +119,8 @@ impl SplitDocument {
     }
 }
 
-/// The members of a document other than its releases.
-#[derive(Clone, Debug)]
-pub(crate) struct Settings {
-    seen: Vec<String>,
-    pub(crate) routing_header: String,
-    pub(crate) report_reason: bool,
-    pub(crate) automata: Vec<(String, String)>,
-}
-
-impl Default for Settings {
-    fn default() -> Self {
-        Self { seen: Vec::new(), routing_header: routing_header(), report_reason: false, automata: Vec::new() }
-    }
-}
-
-impl Settings {
-    /// Takes up a member.
-    pub(crate) fn take(&mut self, name: &str, value: &Json<'_>) -> Result<(), CompileError> {
-        self.once(name)?;
-        match name {
-            "version" => match read::<u64>(value)? {
-                version if version == u64::from(DOCUMENT_VERSION) => Ok(()),
-                // Other versions are told before any other error.
-                version => Err(Cause::Shape(format!("{version} is not {DOCUMENT_VERSION}")).at("")),
-            },
-            "routingHeader" => read(value).map(|name| self.routing_header = name),
-            "reportReason" => read(value).map(|report| self.report_reason = report),
-            "automata" => read(value).map(|Automata(automata)| self.automata = automata),
-            "splits" => read::<Vec<ReleaseSplit>>(value).map(|_| ()),
-            other => {
-                let known = "`version`, `routingHeader`, `reportReason`, `automata`, `splits`";
-                Err(Cause::Shape(format!("unknown field `{other}`, expected one of {known}")).at(""))
-            }
-        }
-        .map_err(|error| error.within(name))
-    }
-
-    /// Notes that a member is there.
-    pub(crate) fn once(&mut self, name: &str) -> Result<(), CompileError> {
-        if self.seen(name) {
-            return Err(Cause::Shape(format!("duplicate field `{name}`")).at(name));
-        }
-        self.seen.push(name.to_owned());
-        Ok(())
-    }
-
-    /// Whether a member was there.
-    pub(crate) fn seen(&self, name: &str) -> bool {
-        self.seen.iter().any(|seen| seen == name)
-    }
-
-    /// Checks that all is there that must be.
-    pub(crate) fn complete(&self) -> Result<(), CompileError> {
-        match ["version", "splits"].into_iter().find(|name| !self.seen(name)) {
-            Some(name) => Err(Cause::Shape(format!("missing field `{name}`")).at("")),
-            None => Ok(()),
-        }
-    }
-}
-
-/// Patterns and their automata, in the order of the patterns; of duplicates the last counts.
-pub(crate) struct Automata(pub(crate) Vec<(String, String)>);
-
-impl FromJson for Automata {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let mut automata: Vec<(String, String)> = Vec::new();
-        let Json::Object(members) = json else {
-            at.misfit(json, "an object");
-            return Self(automata);
-        };
-        for (pattern, text) in members {
-            let pattern = pattern.text().unwrap_or_default();
-            let text = String::from_json(text, &at.name(pattern));
-            match automata.binary_search_by(|(known, _)| known.as_str().cmp(pattern)) {
-                Ok(at) => automata.iter_mut().skip(at).take(1).for_each(|entry| entry.1.clone_from(&text)),
-                Err(at) => automata.insert(at, (pattern.to_owned(), text)),
-            }
-        }
-        Self(automata)
-    }
-}
-
-/// The error for a document of another version, which rightly has fields that this one does not know.
-pub(crate) fn other_version(text: &[u8]) -> Option<DocumentError> {
-    match member(text, "version")?.0 {
-        Json::Whole(version) if version != u64::from(DOCUMENT_VERSION) => Some(DocumentError::Version(version)),
-        _ => None,
-    }
-}
-
-fn routing_header() -> String {
+/// The header that carries the version unless a document says otherwise.
+pub(crate) fn routing_header() -> String {
     "x-serin-version".to_owned()
 }
 

@@ -1,317 +1,305 @@
-//! JSON as a tree, and what a document wants from it, each misfit with its path.
+//! A document as it is read: a value is its text and its place, and says what it holds when it is asked.
 //!
-//! Derived readers are one for each type and format, several times the rest of a filter that must be small. Here serde reads one
-//! type, and the rest is plain code (`read`).
+//! Reading never stops at a fault. The first one is noted, with its place, and reading goes on with a harmless value: a way out
+//! at each field would be most of the code.
 
 use std::borrow::Cow;
 use std::cell::Cell;
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use std::fmt::Write;
 
 use crate::error::{Cause, CompileError};
+use crate::lexer::{Items, member, text, whole};
 
-/// Any JSON value. Objects keep their members in order, duplicates included.
-#[derive(Clone, Debug)]
-pub(crate) enum Json<'t> {
-    Null,
-    Bool(bool),
-    /// A whole number from 0.
-    Whole(u64),
-    /// Any other number: no document has one.
-    Number,
-    Text(Cow<'t, str>),
-    List(Vec<Json<'t>>),
-    Object(Vec<(Json<'t>, Json<'t>)>),
-}
+/// Where the first fault goes.
+#[derive(Default)]
+pub(crate) struct Faults(Cell<Option<CompileError>>);
 
-impl<'de> Deserialize<'de> for Json<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Tree)
+impl Faults {
+    /// The first fault.
+    pub(crate) fn first(&self) -> Option<CompileError> {
+        self.0.take()
     }
 }
 
-struct Tree;
+/// The items of a list, with their places.
+pub(crate) struct List<'a> {
+    list: &'a Json<'a>,
+    items: Items<'a>,
+    next: usize,
+}
 
-impl<'de> Visitor<'de> for Tree {
-    type Value = Json<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("JSON")
+impl List<'_> {
+    /// All items, read.
+    pub(crate) fn read<T>(self, mut read: impl FnMut(&Json<'_>) -> T) -> Vec<T> {
+        let mut all = Vec::new();
+        self.each(&mut |item| all.push(read(item)));
+        all.shrink_to_fit();
+        all
     }
 
-    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-        Ok(Json::Null)
-    }
-
-    fn visit_bool<E: Error>(self, value: bool) -> Result<Self::Value, E> {
-        Ok(Json::Bool(value))
-    }
-
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-        Ok(Json::Whole(value))
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-        Ok(u64::try_from(value).map_or(Json::Number, Json::Whole))
-    }
-
-    fn visit_f64<E: Error>(self, _: f64) -> Result<Self::Value, E> {
-        Ok(Json::Number)
-    }
-
-    fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
-        Ok(Json::Text(Cow::Owned(text.to_owned())))
-    }
-
-    fn visit_borrowed_str<E: Error>(self, text: &'de str) -> Result<Self::Value, E> {
-        Ok(Json::Text(Cow::Borrowed(text)))
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while let Some(item) = list.next_element()? {
-            items.push(item);
+    /// Shows each item; one loop for all lists.
+    #[inline(never)]
+    pub(crate) fn each(self, see: &mut dyn FnMut(&Json<'_>)) {
+        for item in self {
+            see(&item);
         }
-        Ok(Json::List(items))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut members = Vec::new();
-        while let Some(member) = map.next_entry()? {
-            members.push(member);
-        }
-        Ok(Json::Object(members))
     }
 }
 
-/// A place in a document, seen from there to the document itself; and where its first fault goes.
-pub(crate) struct Place<'p> {
-    up: Option<&'p Place<'p>>,
-    step: Step<'p>,
-    fault: &'p Cell<Option<CompileError>>,
+impl<'a> Iterator for List<'a> {
+    type Item = Json<'a>;
+
+    fn next(&mut self) -> Option<Json<'a>> {
+        let item = self.list.index(self.next, self.items.next()?);
+        self.next += 1;
+        Some(item)
+    }
 }
 
+/// A value of a document, or a field that is missing.
 #[derive(Clone, Copy)]
-enum Step<'p> {
-    Here,
-    Name(&'p str),
+pub(crate) struct Json<'a> {
+    /// What a lexer went over; empty for what is missing.
+    text: &'a [u8],
+    step: Step<'a>,
+    up: Option<&'a Json<'a>>,
+    faults: &'a Faults,
+}
+
+/// How to come to a value from the one around it.
+#[derive(Clone, Copy)]
+enum Step<'a> {
+    Name(&'a str),
     Index(usize),
 }
 
-impl<'p> Place<'p> {
-    pub(crate) fn name(&'p self, name: &'p str) -> Self {
-        Self { up: Some(self), step: Step::Name(name), fault: self.fault }
+impl<'a> Json<'a> {
+    /// A member of the document itself.
+    pub(crate) fn top(name: &'a str, text: &'a [u8], faults: &'a Faults) -> Self {
+        Self { text, step: Step::Name(name), up: None, faults }
     }
 
-    fn index(&'p self, index: usize) -> Self {
-        Self { up: Some(self), step: Step::Index(index), fault: self.fault }
+    /// A member.
+    pub(crate) fn name(&'a self, name: &'a str, text: &'a [u8]) -> Self {
+        Self { text, step: Step::Name(name), up: Some(self), faults: self.faults }
     }
 
-    /// Notes a fault at this place, if it is the first one.
-    pub(crate) fn fault(&self, cause: String) {
-        let fault = self.fault.take().unwrap_or_else(|| {
-            let (mut error, mut place) = (Cause::Shape(cause).at(""), Some(self));
-            while let Some(Place { up, step, .. }) = place {
-                error = match step {
-                    Step::Here => error,
-                    Step::Name(name) => error.within(name),
-                    Step::Index(index) => error.within(&format!("[{index}]")),
-                };
-                place = *up;
-            }
-            error
+    /// An item.
+    pub(crate) fn index(&'a self, index: usize, text: &'a [u8]) -> Self {
+        Self { text, step: Step::Index(index), up: Some(self), faults: self.faults }
+    }
+
+    /// The member of a name, without a look at the others.
+    pub(crate) fn member(&'a self, name: &'a str) -> Self {
+        self.name(name, member(self.text, name).unwrap_or_default())
+    }
+
+    /// As it is written.
+    pub(crate) fn written(&self) -> &'a [u8] {
+        self.text
+    }
+
+    /// Whether there is a value other than null.
+    pub(crate) fn given(&self) -> bool {
+        !matches!(self.text.first(), None | Some(b'n'))
+    }
+
+    /// Whether a field is missing.
+    pub(crate) fn missing(&self) -> bool {
+        self.text.is_empty()
+    }
+
+    /// Whether it is a text.
+    pub(crate) fn is_text(&self) -> bool {
+        self.text.first() == Some(&b'"')
+    }
+
+    /// Notes a fault here, if it is the first one.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn fault(&self, cause: Cause) {
+        let fault = self.faults.0.take().unwrap_or_else(|| {
+            let mut path = String::new();
+            self.path(&mut path);
+            cause.at(path)
         });
-        self.fault.set(Some(fault));
+        self.faults.0.set(Some(fault));
     }
 
-    /// Notes that a value is not what belongs here.
-    pub(crate) fn misfit(&self, found: &Json<'_>, expected: &str) {
-        let found = match found {
-            Json::Null => "null",
-            Json::Bool(_) => "a boolean",
-            Json::Whole(_) | Json::Number => "a number",
-            Json::Text(_) => "a text",
-            Json::List(_) => "a list",
-            Json::Object(_) => "an object",
-        };
-        self.fault(format!("{found} where {expected} belongs"));
-    }
-
-    /// Notes that a name is none of those that are known.
-    pub(crate) fn unknown(&self, what: &str, name: &str, known: &[&str]) {
-        self.fault(format!("unknown {what} `{name}`, expected one of `{}`", known.join("`, `")));
-    }
-}
-
-/// What a value of a document is made from.
-///
-/// With a fault the place knows, the value is of no use. Reading goes on to the end all the same: a way out at each field would
-/// be most of the code.
-pub(crate) trait FromJson {
-    /// Reads the value that stands at a place.
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self;
-}
-
-/// Reads a value.
-pub(crate) fn read<T: FromJson>(json: &Json<'_>) -> Result<T, CompileError> {
-    let fault = Cell::new(None);
-    let value = T::from_json(json, &Place { up: None, step: Step::Here, fault: &fault });
-    fault.take().map_or(Ok(value), Err)
-}
-
-impl Json<'_> {
-    /// The text.
-    pub(crate) fn text(&self) -> Option<&str> {
-        match self {
-            Self::Text(text) => Some(text),
-            _ => None,
+    fn path(&self, path: &mut String) {
+        if let Some(up) = self.up {
+            up.path(path);
+        }
+        match self.step {
+            Step::Name(name) => {
+                if !path.is_empty() && !name.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(name);
+            }
+            Step::Index(index) => {
+                // Writing into a text cannot fail.
+                let _ = write!(path, "[{index}]");
+            }
         }
     }
 
-    /// The text, or a fault.
-    pub(crate) fn need_text(&self, at: &Place<'_>) -> &str {
-        self.text().unwrap_or_else(|| {
-            at.misfit(self, "a text");
-            ""
+    /// Notes that something else belongs here.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn misfit(&self, expected: &str) {
+        let found = match (self.text.first(), self.step, self.up) {
+            (None, Step::Name(name), Some(up)) => return up.fault(Cause::Shape(["missing field `", name, "`"].concat())),
+            (None | Some(b'n'), ..) => "null",
+            (Some(b't' | b'f'), ..) => "a boolean",
+            (Some(b'"'), ..) => "a text",
+            (Some(b'['), ..) => "a list",
+            (Some(b'{'), ..) => "an object",
+            _ => "a number",
+        };
+        self.fault(Cause::Shape([found, " where ", expected, " belongs"].concat()));
+    }
+
+    /// Notes that a name is none of those that are known.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn unknown(&self, what: &str, name: &str, known: &[&str]) {
+        let mut text = ["unknown ", what, " `", name, "`, expected one of"].concat();
+        for (at, known) in known.iter().enumerate() {
+            for part in [if at == 0 { " `" } else { ", `" }, known, "`"] {
+                text.push_str(part);
+            }
+        }
+        self.fault(Cause::Shape(text));
+    }
+
+    /// Notes that a name was there before.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn duplicate(&self, name: &str) {
+        self.fault(Cause::Shape(["duplicate field `", name, "`"].concat()));
+    }
+
+    /// The text.
+    pub(crate) fn text(&self) -> Cow<'a, str> {
+        text(self.text).unwrap_or_else(|| {
+            self.misfit("a text");
+            Cow::Borrowed("")
         })
     }
 
+    /// The text, which a check must like.
+    #[inline(never)]
+    pub(crate) fn checked(&self, check: fn(&str) -> Result<(), Cause>) -> String {
+        let text = self.text();
+        if let Err(cause) = check(&text) {
+            self.fault(cause);
+        }
+        text.into_owned()
+    }
+
+    /// Whether it is true.
+    pub(crate) fn boolean(&self) -> bool {
+        if !matches!(self.text.first(), Some(b't' | b'f')) {
+            self.misfit("a boolean");
+        }
+        self.text.first() == Some(&b't')
+    }
+
+    /// A whole number up to a limit.
+    pub(crate) fn number(&self, most: u64) -> u64 {
+        match whole(self.text) {
+            Some(number) if number <= most => return number,
+            Some(number) => self.fault(Cause::Shape(format!("{number} is above {most}"))),
+            None => self.misfit("a whole number"),
+        }
+        0
+    }
+
     /// The number of the word that it is, among some; of the first one with a fault.
-    pub(crate) fn word(&self, words: &[&str], at: &Place<'_>) -> usize {
-        let text = self.need_text(at);
+    pub(crate) fn word(&self, words: &[&str]) -> usize {
+        let text = self.text();
         words.iter().position(|word| *word == text).unwrap_or_else(|| {
-            at.unknown("word", text, words);
+            self.unknown("word", &text, words);
             0
         })
     }
 
-    /// The only member of an object that says by its name what it holds.
-    pub(crate) fn variant(&self, at: &Place<'_>) -> (&str, &Self) {
-        match self {
-            Self::Object(members) => match members.as_slice() {
-                [(name, value)] => return (name.text().unwrap_or_default(), value),
-                members => at.fault(format!("{} members where one belongs", members.len())),
-            },
-            other => at.misfit(other, "an object"),
+    /// The items of a list; a field that is missing has none.
+    pub(crate) fn items(&'a self) -> List<'a> {
+        if !self.missing() && !self.text.starts_with(b"[") {
+            self.misfit("a list");
         }
-        ("", &Json::Null)
+        List { list: self, items: Items::of(if self.text.starts_with(b"{") { b"" } else { self.text }), next: 0 }
+    }
+
+    /// The items of a list that must be there and not be empty.
+    pub(crate) fn some_items(&'a self, none: Cause) -> List<'a> {
+        match self.text.first() {
+            Some(b'[') if Items::of(self.text).next().is_none() => self.fault(none),
+            Some(_) => {}
+            None => self.misfit("a list"),
+        }
+        self.items()
+    }
+
+    /// The two items of a list of two.
+    pub(crate) fn pair(&'a self, expected: &str) -> [Self; 2] {
+        let mut items = Items::of(if self.text.starts_with(b"[") { self.text } else { b"" });
+        match (items.next(), items.next(), items.next()) {
+            (Some(first), Some(second), None) => [self.index(0, first), self.index(1, second)],
+            _ => {
+                self.misfit(expected);
+                [*self; 2]
+            }
+        }
+    }
+
+    /// The members of an object in order.
+    pub(crate) fn members(&'a self) -> impl Iterator<Item = (Cow<'a, str>, &'a [u8])> {
+        let object = if self.text.starts_with(b"{") { self.text } else { b"" };
+        if object.is_empty() {
+            self.misfit("an object");
+        }
+        let mut items = Items::of(object);
+        std::iter::from_fn(move || Some((text(items.next()?)?, items.next()?)))
+    }
+
+    /// The only member of an object that says by its name what it holds, and the number of its name.
+    pub(crate) fn variant(&'a self, what: &str, known: &[&'static str]) -> Option<(usize, Self)> {
+        let mut members = self.members();
+        let (Some((name, value)), None) = (members.next(), members.next()) else {
+            self.fault(Cause::Shape(format!("{} members where one belongs", self.members().count())));
+            return None;
+        };
+        match known.iter().enumerate().find(|(_, known)| **known == name) {
+            Some((at, name)) => Some((at, self.name(name, value))),
+            None => {
+                self.name(&name, value).unknown(what, &name, known);
+                None
+            }
+        }
     }
 
     /// The members of an object of these names and no others.
-    pub(crate) fn fields<'a>(&'a self, names: &[&str], at: &'a Place<'a>) -> Fields<'a> {
-        let Self::Object(members) = self else {
-            at.misfit(self, "an object");
-            return Fields { members: &[], at };
-        };
-        for (index, (name, _)) in members.iter().enumerate() {
-            let name = name.text().unwrap_or_default();
-            if !names.contains(&name) {
-                at.name(name).unknown("field", name, names);
+    pub(crate) fn fields<const N: usize>(&'a self, names: &[&'static str; N]) -> [Self; N] {
+        let mut fields = [self.name("", b""); N];
+        self.fill(names, &mut fields);
+        fields
+    }
+
+    /// The same, into memory that is there.
+    #[inline(never)]
+    pub(crate) fn fill(&'a self, names: &[&'static str], fields: &mut [Self]) {
+        for (field, name) in fields.iter_mut().zip(names) {
+            field.step = Step::Name(name);
+        }
+        for (name, value) in self.members() {
+            match fields.iter_mut().zip(names).find(|(_, known)| **known == name) {
+                None => self.name(&name, value).unknown("field", &name, names),
+                Some((field, _)) if field.missing() => field.text = value,
+                Some((field, _)) => field.duplicate(&name),
             }
-            if members.iter().take(index).any(|(other, _)| other.text() == Some(name)) {
-                at.name(name).fault(format!("duplicate field `{name}`"));
-            }
         }
-        Fields { members, at }
-    }
-}
-
-/// The members of an object.
-pub(crate) struct Fields<'a> {
-    members: &'a [(Json<'a>, Json<'a>)],
-    at: &'a Place<'a>,
-}
-
-impl Fields<'_> {
-    fn get(&self, name: &str) -> Option<&Json<'_>> {
-        self.members.iter().find(|(key, _)| key.text() == Some(name)).map(|(_, value)| value)
-    }
-
-    /// A field that must be there.
-    pub(crate) fn need<T: FromJson>(&self, name: &str) -> T {
-        let value = self.get(name).unwrap_or_else(|| {
-            self.at.fault(format!("missing field `{name}`"));
-            &Json::Null
-        });
-        T::from_json(value, &self.at.name(name))
-    }
-
-    /// A field that may be missing, or null.
-    pub(crate) fn optional<T: FromJson>(&self, name: &str) -> Option<T> {
-        match self.get(name) {
-            None | Some(Json::Null) => None,
-            Some(value) => Some(T::from_json(value, &self.at.name(name))),
-        }
-    }
-
-    /// A field that has a value of its own when it is missing.
-    pub(crate) fn or<T: FromJson>(&self, name: &str, missing: T) -> T {
-        match self.get(name) {
-            Some(value) => T::from_json(value, &self.at.name(name)),
-            None => missing,
-        }
-    }
-}
-
-impl FromJson for String {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        json.need_text(at).to_owned()
-    }
-}
-
-impl FromJson for bool {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        if !matches!(json, Json::Bool(_)) {
-            at.misfit(json, "a boolean");
-        }
-        matches!(json, Json::Bool(true))
-    }
-}
-
-/// A whole number up to a limit.
-fn number(json: &Json<'_>, most: u64, at: &Place<'_>) -> u64 {
-    match json {
-        Json::Whole(value) if *value <= most => return *value,
-        Json::Whole(value) => at.fault(format!("{value} is above {most}")),
-        other => at.misfit(other, "a whole number"),
-    }
-    0
-}
-
-macro_rules! numbers {
-    ($($type:ty),*) => {
-        $(impl FromJson for $type {
-            fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-                Self::try_from(number(json, u64::from(Self::MAX), at)).unwrap_or_default()
-            }
-        })*
-    };
-}
-
-numbers!(u8, u16, u32, u64);
-
-impl<T: FromJson> FromJson for Vec<T> {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let Json::List(items) = json else {
-            at.misfit(json, "a list");
-            return Self::new();
-        };
-        items.iter().enumerate().map(|(index, item)| T::from_json(item, &at.index(index))).collect()
-    }
-}
-
-/// A run of buckets: version and number.
-impl FromJson for (String, u32) {
-    fn from_json(json: &Json<'_>, at: &Place<'_>) -> Self {
-        let items = match json {
-            Json::List(items) => items.as_slice(),
-            _ => &[],
-        };
-        let [version, buckets] = items else {
-            at.misfit(json, "a list of version and buckets");
-            return Self::default();
-        };
-        (String::from_json(version, &at.index(0)), u32::from_json(buckets, &at.index(1)))
     }
 }

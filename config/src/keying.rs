@@ -3,16 +3,17 @@
 use std::borrow::Cow;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use crate::address;
 use crate::baggage;
 use crate::bucket::{self, Algorithm, Murmur3};
-use crate::cookie::cookie;
-use crate::error::{Cause, CompileError};
+use crate::cookie::{cookie, cookie_in};
+use crate::error::Cause;
+use crate::json::Json;
 use crate::jwt;
-use crate::matcher::{bits, mask};
-use crate::name::{check_cookie_name, check_header_name, is_token};
-use crate::query;
+use crate::matcher::{COOKIE, HEADER, QUERY, TextSource, bits, mask};
+use crate::name::{check_filled, header, is_token};
 use crate::request::{RequestView, joined};
-use crate::sticky::{IssueCookie, KeySource, Otherwise, SameSite, SourcePrefix, Sticky};
+use crate::sticky::{IssueCookie, JwtClaim, SameSite, SourcePrefix};
 
 /// The header whose value is another one for each request.
 const REQUEST_ID: &str = "x-request-id";
@@ -32,7 +33,16 @@ pub(crate) struct Keying {
 struct Source {
     /// As decisions name it: `cookie:user`.
     label: String,
-    from: KeySource,
+    from: KeyFrom,
+}
+
+#[derive(Clone, Debug)]
+enum KeyFrom {
+    /// A cookie, a header or a query parameter.
+    Text(TextSource),
+    JwtClaim(JwtClaim),
+    Baggage(String),
+    SourceAddress(SourcePrefix),
 }
 
 #[derive(Clone, Debug)]
@@ -56,37 +66,36 @@ impl Keying {
     pub(crate) fn per_request(release: &str) -> Self {
         Self {
             sources: Vec::new(),
-            fallback: Fallback::Random(format!("header:{REQUEST_ID}")),
+            fallback: Fallback::Random(["header:", REQUEST_ID].concat()),
             salt: release.to_owned(),
             prefix: Algorithm::default().prefix(release.as_bytes()),
             algorithm: Algorithm::default(),
         }
     }
 
-    pub(crate) fn compile(sticky: &Sticky, release: &str) -> Result<Self, CompileError> {
-        let salt = match (&sticky.salt, &sticky.cohort) {
-            (Some(_), Some(_)) => return Err(Cause::SaltAndCohort.at("cohort")),
-            (Some(salt), None) if salt.is_empty() => return Err(Cause::Empty.at("salt")),
-            (None, Some(cohort)) if cohort.is_empty() => return Err(Cause::Empty.at("cohort")),
-            (Some(salt), None) | (None, Some(salt)) => salt.clone(),
-            (None, None) => release.to_owned(),
-        };
-        let mut sources = Vec::with_capacity(sticky.by.len());
-        for (index, source) in sticky.by.iter().enumerate() {
-            sources.push(Source::compile(source).map_err(|error| error.within(&format!("by[{index}]")))?);
+    /// Reads the stickiness of a release; with a fault it is of no use.
+    pub(crate) fn compile(json: &Json<'_>, release: &str) -> Self {
+        let [by, otherwise, salt, cohort, algorithm] = &json.fields(&["by", "otherwise", "salt", "cohort", "algorithm"]);
+        let sources = by.items().read(Source::compile);
+        let fallback = fallback(otherwise);
+        if sources.is_empty() && matches!(fallback, Fallback::Stable) {
+            by.fault(Cause::NoKeySource);
         }
-        let fallback = match &sticky.otherwise {
-            Otherwise::Stable if sources.is_empty() => return Err(Cause::NoKeySource.at("by")),
-            Otherwise::Stable => Fallback::Stable,
-            Otherwise::Random => Fallback::Random(format!("header:{REQUEST_ID}")),
-            Otherwise::IssueCookie(cookie) => {
-                check_issue(cookie).map_err(|cause| cause.at("otherwise.issueCookie"))?;
-                Fallback::Issue(Box::new((format!("cookie:{}", cookie.name), cookie.clone())))
-            }
+        if salt.given() && cohort.given() {
+            cohort.fault(Cause::SaltAndCohort);
+        }
+        let salt = if cohort.given() { cohort } else { salt };
+        let salt = if salt.given() { salt.checked(check_filled) } else { release.to_owned() };
+        let algorithm = match algorithm.missing() {
+            true => Algorithm::default(),
+            false => match algorithm.word(&["serin", "flagd", "unleash"]) {
+                2 => Algorithm::Unleash,
+                1 => Algorithm::Flagd,
+                _ => Algorithm::Serin,
+            },
         };
-        let algorithm = sticky.algorithm;
         let prefix = algorithm.prefix(salt.as_bytes());
-        Ok(Self { sources, fallback, salt, prefix, algorithm })
+        Self { sources, fallback, salt, prefix, algorithm }
     }
 
     /// The labels of all sources that are asked before the request counts as one without a key.
@@ -147,43 +156,43 @@ impl Keying {
 }
 
 impl Source {
-    fn compile(source: &KeySource) -> Result<Self, CompileError> {
-        let (label, from) = match source {
-            KeySource::Cookie(name) => {
-                check_cookie_name(name).map_err(|cause| cause.at("cookie"))?;
-                (format!("cookie:{name}"), source.clone())
+    fn compile(json: &Json<'_>) -> Self {
+        let known = ["cookie", "header", "query", "jwtClaim", "baggage", "sourceAddress"];
+        let Some((at, value)) = json.variant("key source", &known) else {
+            return Self { label: String::new(), from: KeyFrom::Baggage(String::new()) };
+        };
+        let mut kind = known.get(at).copied().unwrap_or_default().to_owned();
+        let from = match at {
+            0 => KeyFrom::Text(TextSource::named(COOKIE, &value)),
+            1 => KeyFrom::Text(TextSource::named(HEADER, &value)),
+            2 => KeyFrom::Text(TextSource::named(QUERY, &value)),
+            3 => {
+                let [claim, from] = &value.fields(&["claim", "header"]);
+                KeyFrom::JwtClaim(JwtClaim {
+                    claim: claim.checked(check_filled),
+                    header: if from.missing() { JwtClaim::default_header() } else { header(from) },
+                })
             }
-            KeySource::Header(name) => {
-                let name = check_header_name(name).map_err(|cause| cause.at("header"))?;
-                (format!("header:{name}"), KeySource::Header(name))
-            }
-            KeySource::Query(name) if name.is_empty() => return Err(Cause::Empty.at("query")),
-            KeySource::Query(name) => (format!("query:{name}"), source.clone()),
-            KeySource::Baggage(name) if name.is_empty() => return Err(Cause::Empty.at("baggage")),
-            KeySource::Baggage(name) => (format!("baggage:{name}"), source.clone()),
-            KeySource::JwtClaim(jwt) if jwt.claim.is_empty() => return Err(Cause::Empty.at("jwtClaim.claim")),
-            KeySource::JwtClaim(jwt) => {
-                let header = check_header_name(&jwt.header).map_err(|cause| cause.at("jwtClaim.header"))?;
-                let claim = jwt.claim.clone();
-                (format!("jwtClaim:{claim}"), KeySource::JwtClaim(crate::sticky::JwtClaim { claim, header }))
-            }
-            KeySource::SourceAddress(prefix) => {
-                for (length, most, name) in [(prefix.ipv4_prefix, 32, "ipv4Prefix"), (prefix.ipv6_prefix, 128, "ipv6Prefix")]
-                {
-                    if length > most {
-                        return Err(Cause::PrefixLength(length, most).at(format!("sourceAddress.{name}")));
-                    }
-                }
-                ("sourceAddress".to_owned(), source.clone())
+            4 => KeyFrom::Baggage(value.checked(check_filled)),
+            _ => {
+                let ([ipv4, ipv6], missing) = (&value.fields(&["ipv4Prefix", "ipv6Prefix"]), SourcePrefix::default());
+                KeyFrom::SourceAddress(SourcePrefix {
+                    ipv4_prefix: prefix(ipv4, 32, missing.ipv4_prefix),
+                    ipv6_prefix: prefix(ipv6, 128, missing.ipv6_prefix),
+                })
             }
         };
-        Ok(Self { label, from })
+        if let Some(name) = from.name() {
+            kind.push(':');
+            kind.push_str(name);
+        }
+        Self { label: kind, from }
     }
 
     #[inline]
     fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {
-            KeySource::Cookie(name) => of_cookie(request, name.as_bytes()).map(Cow::Borrowed),
+            KeyFrom::Text(TextSource::Cookie(name)) => of_cookie(request, name.as_bytes()).map(Cow::Borrowed),
             _ => self.other(request),
         }
     }
@@ -192,14 +201,24 @@ impl Source {
     #[inline(never)]
     fn other<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {
-            KeySource::Cookie(_) => None,
-            KeySource::Header(name) => joined(request, name),
-            KeySource::Query(name) => query::parameter(request.values(":path").next()?, name.as_bytes()),
-            KeySource::Baggage(name) => baggage::entry(request.values("baggage"), name.as_bytes()),
-            KeySource::JwtClaim(jwt) => jwt::claim(&joined(request, &jwt.header)?, &jwt.claim).map(Cow::Owned),
-            KeySource::SourceAddress(prefix) => {
-                Some(Cow::Owned(network(request.source()?, *prefix).to_string().into_bytes()))
+            KeyFrom::Text(source) => source.value(request),
+            KeyFrom::Baggage(name) => baggage::entry(request.values("baggage"), name.as_bytes()),
+            KeyFrom::JwtClaim(jwt) => jwt::claim(&joined(request, &jwt.header)?, &jwt.claim).map(Cow::Owned),
+            KeyFrom::SourceAddress(prefix) => {
+                Some(Cow::Owned(address::text(network(request.source()?, *prefix)).into_bytes()))
             }
+        }
+    }
+}
+
+impl KeyFrom {
+    /// The name in its label.
+    fn name(&self) -> Option<&str> {
+        match self {
+            Self::Text(TextSource::Header(name) | TextSource::Cookie(name) | TextSource::Query(name))
+            | Self::Baggage(name)
+            | Self::JwtClaim(JwtClaim { claim: name, .. }) => Some(name),
+            _ => None,
         }
     }
 }
@@ -207,8 +226,7 @@ impl Source {
 /// The cookie of a name. Nearly all requests have one header of cookies at most: others are asked for only where it is not in
 /// the first.
 fn of_cookie<'r>(request: &'r impl RequestView, name: &[u8]) -> Option<&'r [u8]> {
-    let first = request.first("cookie")?;
-    cookie([first], name).or_else(|| cookie(request.values("cookie").skip(1), name))
+    cookie_in(request.first("cookie")?, name).or_else(|| cookie(request.values("cookie").skip(1), name))
 }
 
 /// The address with all bits behind the prefix clear; IPv4-mapped IPv6 counts as IPv4.
@@ -223,6 +241,54 @@ fn network(address: IpAddr, prefix: SourcePrefix) -> IpAddr {
     }
 }
 
+fn prefix(json: &Json<'_>, most: u8, missing: u8) -> u8 {
+    if json.missing() {
+        return missing;
+    }
+    let length = u8::try_from(json.number(u64::from(u8::MAX))).unwrap_or_default();
+    if length > most {
+        json.fault(Cause::PrefixLength(length, most));
+    }
+    length
+}
+
+#[inline(never)]
+fn fallback(json: &Json<'_>) -> Fallback {
+    let random = || Fallback::Random(["header:", REQUEST_ID].concat());
+    if json.missing() {
+        return Fallback::Stable;
+    }
+    if json.is_text() {
+        return if json.word(&["stable", "random"]) == 1 { random() } else { Fallback::Stable };
+    }
+    let Some((2, json)) = &json.variant("fallback", &["stable", "random", "issueCookie"]) else {
+        json.misfit("a word or `issueCookie`");
+        return random();
+    };
+    let [name, max_age, path, domain, same_site, secure, http_only] =
+        &json.fields(&["name", "maxAge", "path", "domain", "sameSite", "secure", "httpOnly"]);
+    let text = |json: &Json<'_>| json.given().then(|| json.text().into_owned());
+    let flag = |json: &Json<'_>| !json.missing() && json.boolean();
+    let cookie = IssueCookie {
+        name: name.text().into_owned(),
+        max_age: max_age.given().then(|| max_age.number(u64::MAX)),
+        path: text(path),
+        domain: text(domain),
+        same_site: same_site.given().then(|| match same_site.word(&["Strict", "Lax", "None", "strict", "lax", "none"]) {
+            0 | 3 => SameSite::Strict,
+            1 | 4 => SameSite::Lax,
+            _ => SameSite::None,
+        }),
+        secure: flag(secure),
+        http_only: flag(http_only),
+    };
+    if let Err(cause) = check_issue(&cookie) {
+        json.fault(cause);
+    }
+    Fallback::Issue(Box::new((["cookie:", &cookie.name].concat(), cookie)))
+}
+
+#[inline(never)]
 fn check_issue(cookie: &IssueCookie) -> Result<(), Cause> {
     let refuse = |text: &str, why| Err(Cause::IssueCookie(text.to_owned(), why));
     if !is_token(&cookie.name) {

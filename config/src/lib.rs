@@ -22,8 +22,10 @@
 //! # Ok::<(), serin_config::DocumentError>(())
 //! ```
 
+mod address;
 mod allocate;
 mod baggage;
+mod base64;
 mod bucket;
 mod condition;
 mod cookie;
@@ -35,14 +37,16 @@ mod explain;
 mod json;
 mod jwt;
 mod keying;
+mod lexer;
 mod matcher;
 mod name;
 mod os;
+mod patterns;
 mod query;
-mod read;
 mod regex;
 mod request;
 mod rules;
+mod settings;
 mod split;
 mod sticky;
 mod table;

@@ -1,20 +1,39 @@
 //! Conditions in the form in which they are asked.
 
 use std::borrow::Cow;
-#[cfg(feature = "authoring")]
-use std::collections::BTreeMap;
 use std::net::IpAddr;
-use std::sync::Arc;
 
-use crate::condition::{Alternative, Condition, NamedMatch, Operators, OsMatch, PathMatch, Source, SourceRef};
 use crate::cookie::cookie;
-use crate::document::SplitDocument;
-use crate::error::{Cause, CompileError};
-use crate::name::{check_cookie_name, check_header_name};
+use crate::error::Cause;
+use crate::json::Json;
+use crate::lexer::whole;
+use crate::name::{check_cookie_name, check_filled, header};
 use crate::os::Os;
+use crate::patterns::Patterns;
 use crate::query;
 use crate::regex::{self, Automaton};
 use crate::request::{RequestView, joined};
+
+/// The kinds of conditions, by number. Each that combines others holds only those before it.
+const CONDITIONS: [&str; 10] =
+    ["header", "cookie", "query", "path", "method", "authority", "os", "sourceAddress", "not", "anyOf"];
+pub(crate) const HEADER: usize = 0;
+pub(crate) const COOKIE: usize = 1;
+pub(crate) const QUERY: usize = 2;
+const PATH: usize = 3;
+const METHOD: usize = 4;
+const AUTHORITY: usize = 5;
+const OS: usize = 6;
+const SOURCE_ADDRESS: usize = 7;
+const NOT: usize = 8;
+const ANY_OF: usize = 9;
+
+/// The fields of conditions on texts: the first one is of some of them alone, the last one is no operator.
+const FIELDS: usize = 9;
+const NAMED_FIELDS: [&str; FIELDS] =
+    ["name", "exact", "prefix", "suffix", "contains", "regex", "in", "present", "ignoreCase"];
+const PATH_FIELDS: [&str; FIELDS] =
+    ["pathPrefix", "exact", "prefix", "suffix", "contains", "regex", "in", "present", "ignoreCase"];
 
 const TEXT_OPERATORS: &str = "`exact`, `prefix`, `suffix`, `contains`, `regex`, `in`, `present`";
 const PATH_OPERATORS: &str = "`pathPrefix`, `exact`, `prefix`, `suffix`, `contains`, `regex`, `in`, `present`";
@@ -73,92 +92,12 @@ struct Network {
     mask: u128,
 }
 
-/// The automata of a document, loaded or compiled once per pattern.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Patterns {
-    /// What the document says of them; equal texts are equal automata.
-    pub(crate) text: Vec<u8>,
-    /// In the order of the patterns.
-    known: Vec<Pattern>,
-    uses: usize,
-}
-
-#[derive(Clone, Debug)]
-struct Pattern {
-    pattern: Arc<str>,
-    text: Arc<str>,
-    automaton: Option<Automaton>,
-}
-
-impl Patterns {
-    /// Patterns with their automata, in order, and the text in which they stand.
-    pub(crate) fn new(text: Vec<u8>, automata: Vec<(String, String)>) -> Self {
-        let known = automata.into_iter().map(|(pattern, text)| Pattern {
-            pattern: pattern.into(),
-            text: text.into(),
-            automaton: None,
-        });
-        Self { text, known: known.collect(), uses: 0 }
-    }
-
-    pub(crate) fn of(document: &SplitDocument) -> Self {
-        let automata = document.automata.iter().map(|(pattern, text)| (pattern.clone(), text.clone()));
-        Self::new(Vec::new(), automata.collect())
-    }
-
-    /// How often a pattern was asked for.
-    pub(crate) fn uses(&self) -> usize {
-        self.uses
-    }
-
-    fn get(&mut self, pattern: String) -> Result<Automaton, Cause> {
-        self.uses += 1;
-        let at = self.known.binary_search_by(|known| (*known.pattern).cmp(&*pattern));
-        let known = at.ok().and_then(|at| self.known.get_mut(at));
-        match (known, at) {
-            (Some(Pattern { automaton: Some(automaton), .. }), _) => Ok(automaton.clone()),
-            (Some(known), _) => Ok(known.automaton.insert(Automaton::load(&known.text)?).clone()),
-            (None, Ok(at) | Err(at)) => {
-                let automaton = regex::compile(&pattern)?;
-                let known = Pattern { pattern: pattern.into(), text: Arc::default(), automaton: Some(automaton.clone()) };
-                self.known.insert(at, known);
-                Ok(automaton)
-            }
-        }
-    }
-
-    /// The automata that were asked for, as they stand in a document.
-    #[cfg(feature = "authoring")]
-    pub(crate) fn texts(&self) -> BTreeMap<String, String> {
-        let used =
-            self.known.iter().filter_map(|known| Some((known.pattern.to_string(), known.automaton.as_ref()?.to_text())));
-        used.collect()
-    }
-}
-
 impl Matcher {
-    pub(crate) fn compile(condition: &Condition, patterns: &mut Patterns) -> Result<Self, CompileError> {
-        let tests = match condition.source() {
-            Ok(source) => vec![(true, Test::compile(source, patterns)?)],
-            Err(Condition::Not(source)) => vec![negated(source, patterns)?],
-            Err(Condition::AnyOf(alternatives)) => {
-                if alternatives.is_empty() {
-                    return Err(Cause::EmptyList.at("anyOf"));
-                }
-                let mut tests = Vec::with_capacity(alternatives.len());
-                for (index, alternative) in alternatives.iter().enumerate() {
-                    let test = match alternative.source() {
-                        Ok(source) => Test::compile(source, patterns).map(|test| (true, test)),
-                        Err(Alternative::Not(source)) => negated(source, patterns),
-                        Err(_) => Err(Cause::NoCondition.at("")),
-                    };
-                    tests.push(test.map_err(|error| error.within(&format!("anyOf[{index}]")))?);
-                }
-                tests
-            }
-            Err(_) => return Err(Cause::NoCondition.at("")),
-        };
-        Ok(Self(tests))
+    /// Reads a condition; with a fault it is of no use.
+    pub(crate) fn compile(json: &Json<'_>, patterns: &mut Patterns) -> Self {
+        let mut tests = Vec::new();
+        alternatives(json, CONDITIONS.len(), true, patterns, &mut tests);
+        Self(tests)
     }
 
     /// The source of a condition that compares with literals alone, whether it ignores case, and the literals.
@@ -179,27 +118,40 @@ impl Matcher {
     }
 }
 
-fn negated(source: &Source, patterns: &mut Patterns) -> Result<(bool, Test), CompileError> {
-    let compiled = source.source().map_err(|_| Cause::NoCondition.at("")).and_then(|source| Test::compile(source, patterns));
-    compiled.map(|test| (false, test)).map_err(|error| error.within("not"))
+/// Adds the sources of a condition of the first so many kinds: `not` holds no other one, and neither does `anyOf` hold itself.
+fn alternatives(json: &Json<'_>, kinds: usize, wanted: bool, patterns: &mut Patterns, tests: &mut Vec<(bool, Test)>) {
+    match &json.variant("condition", CONDITIONS.get(..kinds).unwrap_or_default()) {
+        Some((NOT, json)) => alternatives(json, NOT, false, patterns, tests),
+        Some((ANY_OF, json)) => {
+            let list = json.some_items(Cause::EmptyList);
+            list.each(&mut |json| alternatives(json, ANY_OF, true, patterns, tests));
+        }
+        Some((kind, json)) => tests.push((wanted, Test::compile(*kind, json, patterns))),
+        None => {}
+    }
+}
+
+/// The one operator of a condition, by its number among those that there are.
+fn operator(json: &Json<'_>, fields: &[Json<'_>], names: &[&'static str], all: &'static str) -> Option<usize> {
+    let mut given = fields.iter().zip(names).enumerate().filter(|(_, (field, _))| field.given());
+    match (given.next(), given.next()) {
+        (Some((at, _)), None) => return Some(at),
+        (Some((_, (_, first))), Some((_, (_, second)))) => json.fault(Cause::TwoOperators(first, second)),
+        (None, _) => json.fault(Cause::NoOperator(all)),
+    }
+    None
 }
 
 impl Test {
-    fn compile(source: SourceRef<'_>, patterns: &mut Patterns) -> Result<Self, CompileError> {
-        let mut text = |of: Operators<'_>| Text::compile(&of, patterns, TEXT_OPERATORS);
-        let (name, test) = match source {
-            SourceRef::Header(of) => ("header", text(of.operators()).and_then(|text| Ok((header_name(of)?, text)))),
-            SourceRef::Cookie(of) => ("cookie", text(of.operators()).and_then(|text| Ok((cookie_name(of)?, text)))),
-            SourceRef::Query(of) => ("query", text(of.operators()).and_then(|text| Ok((query_name(of)?, text)))),
-            SourceRef::Method(of) => ("method", text(of.operators()).map(|text| (TextSource::Method, text))),
-            SourceRef::Authority(of) => ("authority", text(of.operators()).map(|text| (TextSource::Authority, text))),
-            SourceRef::Path(of) => ("path", path(of, patterns).map(|text| (TextSource::Path, text))),
-            SourceRef::Os(of) => return os(of).map(Self::Os).map_err(|error| error.within("os")),
-            SourceRef::SourceAddress(of) => {
-                return networks(&of.one_of).map(Self::Source).map_err(|error| error.within("sourceAddress"));
+    fn compile(kind: usize, json: &Json<'_>, patterns: &mut Patterns) -> Self {
+        match kind {
+            OS => Self::Os(os(json)),
+            SOURCE_ADDRESS => {
+                let [list] = &json.fields(&["in"]);
+                Self::Source(list.some_items(Cause::EmptyList).read(network))
             }
-        };
-        test.map(|(source, text)| Self::Text(source, text)).map_err(|error| error.within(name))
+            _ => text(kind, json, patterns),
+        }
     }
 
     fn holds(&self, request: &impl RequestView) -> bool {
@@ -221,6 +173,16 @@ impl Test {
 }
 
 impl TextSource {
+    /// A header, a cookie or a parameter of the name that stands there.
+    #[inline(never)]
+    pub(crate) fn named(kind: usize, name: &Json<'_>) -> Self {
+        match kind {
+            HEADER => Self::Header(header(name)),
+            COOKIE => Self::Cookie(name.checked(check_cookie_name)),
+            _ => Self::Query(name.checked(check_filled)),
+        }
+    }
+
     /// What stands there in a request.
     pub(crate) fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match self {
@@ -239,38 +201,6 @@ fn target(request: &impl RequestView) -> Option<&[u8]> {
 }
 
 impl Text {
-    fn compile(of: &Operators<'_>, patterns: &mut Patterns, names: &'static str) -> Result<Self, CompileError> {
-        let texts = of.texts.iter().filter_map(|&(name, text)| text.map(|_| name));
-        let rest = [of.one_of.map(|_| "in"), of.present.map(|_| "present")];
-        let mut written = texts.chain(rest.into_iter().flatten());
-        let operator = match (written.next(), written.next()) {
-            (None, _) => return Err(Cause::NoOperator(names).at("")),
-            (Some(first), Some(second)) => return Err(Cause::TwoOperators(first, second).at("")),
-            (Some(name), None) => name,
-        };
-        let text = of.texts.iter().find_map(|&(_, text)| text).unwrap_or_default();
-        let folded = || if of.ignore_case { text.to_ascii_lowercase() } else { text.to_owned() };
-        let operator = match (operator, of.one_of, of.present) {
-            (_, _, Some(_)) if of.ignore_case => return Err(Cause::IgnoreCase.at("ignoreCase")),
-            (_, _, Some(wanted)) => Operator::Present(wanted),
-            (_, Some([]), _) => return Err(Cause::EmptyList.at("in")),
-            (_, Some(list), _) if of.ignore_case => {
-                Operator::In(list.iter().map(|text| text.to_ascii_lowercase()).collect())
-            }
-            (_, Some(list), _) => Operator::In(list.to_vec()),
-            ("prefix", ..) => Operator::Prefix(folded()),
-            ("suffix", ..) => Operator::Suffix(folded()),
-            ("contains", ..) => Operator::Contains(folded()),
-            ("regex", ..) => {
-                let automaton = patterns.get(regex::effective(text, of.ignore_case)).map_err(|cause| cause.at("regex"))?;
-                // The automaton ignores case by itself.
-                return Ok(Self { operator: Operator::Regex(automaton), ignore_case: false });
-            }
-            _ => Operator::Exact(folded()),
-        };
-        Ok(Self { operator, ignore_case: of.ignore_case })
-    }
-
     fn holds(&self, value: Option<&[u8]>) -> bool {
         if let Operator::Present(wanted) = self.operator {
             return value.is_some() == wanted;
@@ -289,10 +219,8 @@ impl Text {
             Operator::PathPrefix(prefix) => value
                 .split_at_checked(prefix.len())
                 .is_some_and(|(start, rest)| (rest.is_empty() || rest.starts_with(b"/")) && self.same(start, prefix)),
-            Operator::Contains(text) => std::str::from_utf8(value).is_ok_and(|value| match self.ignore_case {
-                true => value.to_ascii_lowercase().contains(text),
-                false => value.contains(text),
-            }),
+            // A search that is quick over large texts takes more room than it is worth for short ones.
+            Operator::Contains(text) => text.is_empty() || value.windows(text.len()).any(|part| self.same(part, text)),
             Operator::Regex(automaton) => std::str::from_utf8(value).is_ok_and(|value| automaton.matches(value)),
             Operator::Present(_) => true,
         };
@@ -308,81 +236,114 @@ impl Text {
     }
 }
 
-fn header_name(of: &NamedMatch) -> Result<TextSource, CompileError> {
-    check_header_name(&of.name).map(TextSource::Header).map_err(|cause| cause.at("name"))
-}
-
-fn cookie_name(of: &NamedMatch) -> Result<TextSource, CompileError> {
-    check_cookie_name(&of.name).map(|()| TextSource::Cookie(of.name.clone())).map_err(|cause| cause.at("name"))
-}
-
-fn query_name(of: &NamedMatch) -> Result<TextSource, CompileError> {
-    match of.name.is_empty() {
-        true => Err(Cause::Empty.at("name")),
-        false => Ok(TextSource::Query(of.name.clone())),
-    }
-}
-
-fn path(of: &PathMatch, patterns: &mut Patterns) -> Result<Text, CompileError> {
-    let operators = of.operators();
-    let Some(prefix) = &of.path_prefix else {
-        return Text::compile(&operators, patterns, PATH_OPERATORS);
+/// An operator on a text.
+#[inline(never)]
+fn text(kind: usize, json: &Json<'_>, patterns: &mut Patterns) -> Test {
+    let mut fields = [json.name("", b""); FIELDS];
+    // Methods and authorities have no first field.
+    let first = usize::from(matches!(kind, METHOD | AUTHORITY));
+    let names = if kind == PATH { &PATH_FIELDS } else { &NAMED_FIELDS };
+    json.fill(names.get(first..).unwrap_or_default(), fields.get_mut(first..).unwrap_or_default());
+    let [name, .., ignore_case] = &fields;
+    let source = match kind {
+        PATH => TextSource::Path,
+        METHOD => TextSource::Method,
+        AUTHORITY => TextSource::Authority,
+        _ => TextSource::named(kind, name),
     };
-    let other = operators.texts.iter().find_map(|&(name, text)| text.map(|_| name));
-    let rest = [operators.one_of.map(|_| "in"), operators.present.map(|_| "present")];
-    if let Some(other) = other.or(rest.into_iter().flatten().next()) {
-        return Err(Cause::TwoOperators("pathPrefix", other).at(""));
-    }
-    if !prefix.starts_with('/') || prefix.contains(['?', '#']) {
-        return Err(Cause::PathPrefix(prefix.clone()).at("pathPrefix"));
-    }
-    // `/api/` means what `/api` means (Gateway API, HTTPPathMatch), so `/` is left with no text at all.
-    let prefix = prefix.strip_suffix('/').unwrap_or(prefix);
-    let prefix = if of.ignore_case { prefix.to_ascii_lowercase() } else { prefix.to_owned() };
-    Ok(Text { operator: Operator::PathPrefix(prefix), ignore_case: of.ignore_case })
-}
-
-fn os(of: &OsMatch) -> Result<OsTest, CompileError> {
-    match (of.exact, &of.one_of, of.present) {
-        (Some(os), None, None) => Ok(OsTest::In(vec![os])),
-        (None, Some(list), None) if list.is_empty() => Err(Cause::EmptyList.at("in")),
-        (None, Some(list), None) => Ok(OsTest::In(list.clone())),
-        (None, None, Some(wanted)) => Ok(OsTest::Present(wanted)),
-        (None, None, None) => Err(Cause::NoOperator("`exact`, `in`, `present`").at("")),
-        (Some(_), Some(_), _) => Err(Cause::TwoOperators("exact", "in").at("")),
-        (Some(_), _, _) => Err(Cause::TwoOperators("exact", "present").at("")),
-        (None, ..) => Err(Cause::TwoOperators("in", "present").at("")),
-    }
-}
-
-fn networks(list: &[String]) -> Result<Vec<Network>, CompileError> {
-    if list.is_empty() {
-        return Err(Cause::EmptyList.at("in"));
-    }
-    let mut networks = Vec::with_capacity(list.len());
-    for (index, text) in list.iter().enumerate() {
-        networks.push(network(text).ok_or_else(|| Cause::Network(text.clone()).at(format!("in[{index}]")))?);
-    }
-    Ok(networks)
-}
-
-fn network(text: &str) -> Option<Network> {
-    let (address, length) = match text.split_once('/') {
-        Some((address, length)) if length.bytes().all(|b| b.is_ascii_digit()) => {
-            (address, Some(length.parse::<u32>().ok()?))
+    let (from, all) = if kind == PATH { (0, PATH_OPERATORS) } else { (1, TEXT_OPERATORS) };
+    let operators = fields.get(from..FIELDS - 1).unwrap_or_default();
+    let found = operator(json, operators, names.get(from..).unwrap_or_default(), all);
+    let ignored = !ignore_case.missing() && ignore_case.boolean();
+    let folded = |json: &Json<'_>| {
+        let mut text = json.text().into_owned();
+        if ignored {
+            text.make_ascii_lowercase();
         }
-        Some(_) => return None,
-        None => (text, None),
+        text
     };
-    let address: IpAddr = address.parse().ok()?;
-    let (width, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
-    let length = length.unwrap_or(width);
-    let length = (length <= width).then_some(length + offset)?;
-    let mask = mask(length);
-    Some(Network { ipv4: length >= 96 && address.to_canonical().is_ipv4(), bits: bits(address) & mask, mask })
+    let Some((at, json)) = found.and_then(|at| Some((at + from, operators.get(at)?))) else {
+        return Test::Os(OsTest::Present(true));
+    };
+    let operator = match at {
+        0 => Operator::PathPrefix(path_prefix(json, folded(json))),
+        1 => Operator::Exact(folded(json)),
+        2 => Operator::Prefix(folded(json)),
+        3 => Operator::Suffix(folded(json)),
+        4 => Operator::Contains(folded(json)),
+        5 => match patterns.get(regex::effective(&json.text(), ignored)) {
+            // The automaton ignores case by itself.
+            Ok(automaton) => return Test::Text(source, Text { operator: Operator::Regex(automaton), ignore_case: false }),
+            Err(cause) => {
+                json.fault(cause);
+                Operator::Present(true)
+            }
+        },
+        6 => Operator::In(json.some_items(Cause::EmptyList).read(folded)),
+        _ => {
+            if ignored {
+                ignore_case.fault(Cause::IgnoreCase);
+            }
+            Operator::Present(json.boolean())
+        }
+    };
+    Test::Text(source, Text { operator, ignore_case: ignored })
+}
+
+/// `/api/` means what `/api` means (Gateway API, HTTPPathMatch), so `/` is left with no text at all.
+fn path_prefix(json: &Json<'_>, mut prefix: String) -> String {
+    if !prefix.starts_with('/') || prefix.bytes().any(|byte| matches!(byte, b'?' | b'#')) {
+        json.fault(Cause::PathPrefix(json.text().into_owned()));
+    }
+    if prefix.ends_with('/') {
+        prefix.pop();
+    }
+    prefix
+}
+
+#[inline(never)]
+fn os(json: &Json<'_>) -> OsTest {
+    let names = ["exact", "in", "present"];
+    let fields = &json.fields(&names);
+    let [exact, list, present] = fields;
+    let system = |json: &Json<'_>| match json.word(&["windows", "macos", "linux", "android", "ios"]) {
+        0 => Os::Windows,
+        1 => Os::Macos,
+        2 => Os::Linux,
+        3 => Os::Android,
+        _ => Os::Ios,
+    };
+    match operator(json, fields, &names, "`exact`, `in`, `present`") {
+        Some(0) => OsTest::In(vec![system(exact)]),
+        Some(1) => OsTest::In(list.some_items(Cause::EmptyList).read(system)),
+        Some(_) => OsTest::Present(present.boolean()),
+        None => OsTest::Present(true),
+    }
+}
+
+fn network(json: &Json<'_>) -> Network {
+    let text = json.text();
+    Network::parse(&text).unwrap_or_else(|| {
+        json.fault(Cause::Network(text.into_owned()));
+        Network { ipv4: false, bits: 0, mask: 0 }
+    })
 }
 
 impl Network {
+    #[inline(never)]
+    fn parse(text: &str) -> Option<Self> {
+        let slash = text.bytes().position(|byte| byte == b'/');
+        let address: IpAddr = text.get(..slash.unwrap_or(text.len()))?.parse().ok()?;
+        let (width, offset) = if address.is_ipv4() { (32, 96) } else { (128, 0) };
+        let length = match slash {
+            Some(at) => whole(text.as_bytes().get(at + 1..)?).and_then(|length| u32::try_from(length).ok())?,
+            None => width,
+        };
+        let length = (length <= width).then_some(length + offset)?;
+        let mask = mask(length);
+        Some(Self { ipv4: length >= 96 && address.to_canonical().is_ipv4(), bits: bits(address) & mask, mask })
+    }
+
     /// Whether an address, in its canonical form, lies in the block; no IPv4 address lies in one of IPv6, `::/0` included.
     fn contains(&self, address: IpAddr) -> bool {
         address.is_ipv4() == self.ipv4 && bits(address) & self.mask == self.bits

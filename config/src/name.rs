@@ -1,6 +1,7 @@
 //! The names that a document may use.
 
 use crate::error::Cause;
+use crate::json::Json;
 
 /// Checks a version: a Kubernetes label value, which is a safe header value and metric label too. Example: `v2`.
 ///
@@ -43,10 +44,26 @@ pub fn check_header_name(name: &str) -> Result<String, Cause> {
 
 /// Checks the name of a cookie that is read: no blanks around it, neither `;` nor `=`.
 pub(crate) fn check_cookie_name(name: &str) -> Result<(), Cause> {
-    match !name.is_empty() && name.trim() == name && !name.contains([';', '=']) {
+    let blanks = name.trim_ascii().len() != name.len();
+    match !name.is_empty() && !blanks && !name.bytes().any(|b| matches!(b, b';' | b'=')) {
         true => Ok(()),
         false => Err(Cause::CookieName(name.to_owned())),
     }
+}
+
+/// Checks a name that may be any text.
+pub(crate) fn check_filled(name: &str) -> Result<(), Cause> {
+    match name {
+        "" => Err(Cause::Empty),
+        _ => Ok(()),
+    }
+}
+
+/// The name of a header in a document, in lower case.
+pub(crate) fn header(json: &Json<'_>) -> String {
+    let mut name = json.checked(|name| check_header_name(name).map(|_| ()));
+    name.make_ascii_lowercase();
+    name
 }
 
 /// Whether a text is a token of RFC 9110, section 5.6.2.

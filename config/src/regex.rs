@@ -5,12 +5,12 @@
 
 use std::sync::Arc;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
+use regex_automata::Anchored;
 use regex_automata::dfa::Automaton as _;
 use regex_automata::dfa::sparse::DFA;
-use regex_automata::{Anchored, Input};
+use regex_automata::util::start;
 
+use crate::base64;
 use crate::error::Cause;
 
 /// A compiled pattern, which matches whole values.
@@ -19,27 +19,38 @@ pub(crate) struct Automaton(Arc<DFA<Vec<u8>>>);
 
 impl Automaton {
     /// Reads an automaton as it stands in a document.
+    #[inline(never)]
     pub(crate) fn load(text: &str) -> Result<Self, Cause> {
-        let bytes = STANDARD.decode(text).map_err(|error| Cause::Automaton(error.to_string()))?;
-        Self::from_bytes(&bytes)
+        let read = base64::decode(text.as_bytes(), *b"+/").and_then(|bytes| Self::from_bytes(&bytes));
+        read.ok_or_else(|| Cause::Automaton("it is none of this version".to_owned()))
     }
 
-    fn from_bytes(bytes: &[u8]) -> Result<Self, Cause> {
-        let (dfa, _) = DFA::from_bytes(bytes).map_err(|error| Cause::Automaton(error.to_string()))?;
-        Ok(Self(Arc::new(dfa.to_owned())))
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (dfa, _) = DFA::from_bytes(bytes).ok()?;
+        Some(Self(Arc::new(dfa.to_owned())))
     }
 
     /// The automaton as it stands in a document.
     #[cfg(feature = "authoring")]
     pub(crate) fn to_text(&self) -> String {
-        STANDARD.encode(self.0.to_bytes_little_endian())
+        use ::base64::Engine;
+        ::base64::engine::general_purpose::STANDARD.encode(self.0.to_bytes_little_endian())
     }
 
-    /// Whether the whole text matches.
+    /// Whether the whole text matches. Patterns are anchored at both ends, so only the state behind the end says it.
+    #[inline(never)]
     pub(crate) fn matches(&self, text: &str) -> bool {
-        let input = Input::new(text).anchored(Anchored::Yes).earliest(true);
-        // The only error is a byte at which an automaton was told to stop; ours are told none.
-        matches!(self.0.try_search_fwd(&input), Ok(Some(_)))
+        let dfa = &*self.0;
+        let Ok(mut state) = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)) else {
+            return false;
+        };
+        for byte in text.bytes() {
+            state = dfa.next_state(state, byte);
+            if dfa.is_dead_state(state) {
+                return false;
+            }
+        }
+        dfa.is_match_state(dfa.next_eoi_state(state))
     }
 }
 
@@ -75,7 +86,8 @@ mod native {
     const MAX_BYTES: usize = 256 * 1024;
 
     pub(crate) fn compile(pattern: &str) -> Result<Automaton, Cause> {
-        Automaton::from_bytes(&bytes(pattern)?)
+        let read = Automaton::from_bytes(&bytes(pattern)?);
+        read.ok_or_else(|| Cause::Pattern { pattern: pattern.to_owned(), cause: "its automaton cannot be read".to_owned() })
     }
 
     fn bytes(pattern: &str) -> Result<Vec<u8>, Cause> {

@@ -58,16 +58,26 @@ impl<'a> Destination<'a> {
         (!same).then(|| host.to_ascii_lowercase())
     }
 
+    /// A host and the digits of a port; `None` when these are no port.
+    #[must_use]
+    #[inline]
+    pub fn with_port(host: &'a [u8], port: &[u8]) -> Option<Self> {
+        let digit = |byte: &u8| byte.checked_sub(b'0').filter(|digit| *digit < 10);
+        port.first()?;
+        let number =
+            port.iter().try_fold(0_u16, |number, byte| number.checked_mul(10)?.checked_add(u16::from(digit(byte)?)))?;
+        Some(Self::new(host, Some(number)))
+    }
+
     /// Reads `HOST:PORT` or `HOST`. What is no port number is taken for a part of the host, which then belongs to nobody.
     #[must_use]
-    pub fn parse(text: &'a str) -> Self {
-        match text.rsplit_once(':') {
+    pub fn parse(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
+        let text = text.as_ref();
+        let mut parts = text.rsplitn(2, |&b| b == b':');
+        match (parts.next(), parts.next()) {
             // RFC 3986, section 3.2.3: a port may be empty.
-            Some((host, "")) => Self::new(host, None),
-            Some((host, port)) if port.bytes().all(|b| b.is_ascii_digit()) => match port.parse() {
-                Ok(port) => Self::new(host, Some(port)),
-                Err(_) => Self::new(text, None),
-            },
+            (Some(b""), Some(host)) => Self::new(host, None),
+            (Some(port), Some(host)) => Self::with_port(host, port).unwrap_or(Self::new(text, None)),
             _ => Self::new(text, None),
         }
     }

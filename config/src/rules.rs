@@ -1,6 +1,7 @@
 //! Rules in order, and an index of those that compare with a literal: a thousand of them cost about as much as one.
 
-use crate::error::{Cause, CompileError};
+use crate::error::Cause;
+use crate::json::Json;
 use crate::matcher::TextSource;
 use crate::request::RequestView;
 use crate::split::CompiledRule;
@@ -44,17 +45,19 @@ fn at<T>(list: &[T], number: u32) -> Option<&T> {
 
 impl Rules {
     /// Checks that each has its own name, and makes the index.
-    pub(crate) fn new(all: Vec<CompiledRule>) -> Result<Self, CompileError> {
+    pub(crate) fn new(all: Vec<CompiledRule>, json: &Json<'_>) -> Self {
         let mut names = Table::default();
         for (number, rule) in (0..).zip(&all) {
             let hashed = hash(rule.name.as_bytes());
-            if names.find(hashed, |(other, _)| at(&all, other).is_some_and(|other| other.name == rule.name)).is_some() {
-                return Err(Cause::RuleName(rule.name.clone()).at(format!("rules[{number}].name")));
+            if names.find(hashed, &mut |(other, _)| at(&all, other).is_some_and(|other| other.name == rule.name)).is_some()
+                && let Some(json) = usize::try_from(number).ok().and_then(|number| json.items().nth(number))
+            {
+                json.member("name").fault(Cause::RuleName(rule.name.clone()));
             }
             names.insert(hashed, (number, 0));
         }
         let index = (all.len() >= LEAST).then(|| Box::new(Index::of(&all))).filter(|index| !index.sources.is_empty());
-        Ok(Self { all, index })
+        Self { all, index }
     }
 
     /// All rules, in order.
@@ -115,7 +118,7 @@ impl Literals {
 
     fn add(&mut self, literal: &str, number: u32) {
         let (hashed, rules) = (hash(literal.as_bytes()), &mut self.rules);
-        let place = self.table.find(hashed, |(place, _)| at(rules, place).is_some_and(|(text, _)| text == literal));
+        let place = self.table.find(hashed, &mut |(place, _)| at(rules, place).is_some_and(|(text, _)| text == literal));
         match place.and_then(|(place, _)| rules.get_mut(usize::try_from(place).ok()?)) {
             // One rule may list a literal twice.
             Some((_, numbers)) if numbers.last() == Some(&number) => {}
@@ -140,7 +143,7 @@ impl Literals {
 
     fn find(&self, value: &[u8]) -> &[u32] {
         let same = |(place, _)| at(&self.rules, place).is_some_and(|(text, _)| text.as_bytes() == value);
-        let place = self.table.find(hash(value), same);
+        let place = self.table.probe(hash(value), same);
         place.and_then(|(place, _)| at(&self.rules, place)).map_or(&[], |(_, numbers)| numbers)
     }
 }

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use crate::bucket::{Algorithm, BUCKETS};
+use crate::bucket::BUCKETS;
 use crate::directory::Directory;
-use crate::document::{ReleaseSplit, Rule, SplitDocument};
+use crate::document::SplitDocument;
 use crate::error::{Cause, CompileError, DocumentError};
+use crate::json::Json;
 use crate::keying::Keying;
-use crate::matcher::{Matcher, Patterns, TextSource};
-use crate::name::{check_header_name, check_release_name, check_version_name};
+use crate::matcher::{Matcher, TextSource};
+use crate::name::{check_filled, check_release_name, check_version_name};
+use crate::patterns::Patterns;
 use crate::request::{Destination, RequestView, canonical_host};
 use crate::rules::Rules;
+use crate::settings::other_version;
 use crate::update::Update;
 
 /// A document that can decide.
@@ -21,7 +24,7 @@ pub struct Split {
     /// The releases' numbers in the directory, in the document's order.
     pub(crate) order: Vec<u32>,
     pub(crate) directory: Directory,
-    pub(crate) patterns: Arc<Patterns>,
+    pub(crate) patterns: Patterns,
 }
 
 /// The split of one release.
@@ -68,35 +71,15 @@ impl Split {
     /// # Errors
     /// What is wrong with the text or with what it says, and where.
     pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
-        let mut update = Update::new(text.to_vec(), None);
-        loop {
-            if let Some(split) = update.step(usize::MAX)? {
-                return Ok(split);
-            }
-        }
+        Update::new(text.to_vec(), None).finished().map_err(|error| other_version(text).unwrap_or(error.into()))
     }
 
-    /// Compiles a document that is there as data.
+    /// Compiles a document that is there as data, by way of its text: what compiles here is what a filter reads.
     ///
     /// # Errors
     /// The first thing that is wrong, with its path.
     pub fn compile(document: &SplitDocument) -> Result<Self, CompileError> {
-        Self::with_patterns(document, Patterns::of(document))
-    }
-
-    fn with_patterns(document: &SplitDocument, mut patterns: Patterns) -> Result<Self, CompileError> {
-        let routing_header = check_header_name(&document.routing_header).map_err(|cause| cause.at("routingHeader"))?;
-        let (mut order, mut directory) = (Vec::with_capacity(document.splits.len()), Directory::default());
-        for (index, entry) in document.splits.iter().enumerate() {
-            let place = |error: CompileError| error.within(&format!("splits[{index}]"));
-            if directory.named(&entry.release).is_some() {
-                return Err(place(Cause::Release(entry.release.clone()).at("release")));
-            }
-            let release = Release::compile(entry, &mut patterns).map_err(place)?;
-            order.push(directory.enter(Arc::new(release), &entry.hosts).map_err(place)?);
-        }
-        let report_reason = document.report_reason;
-        Ok(Self { routing_header, report_reason, order, directory, patterns: Arc::new(patterns) })
+        Update::new(document.to_json().into_bytes(), None).finished()
     }
 
     /// The name of the header that carries the version, in lower case.
@@ -146,60 +129,57 @@ impl SplitDocument {
     /// # Errors
     /// As [`Split::compile`].
     pub fn embed_automata(&mut self) -> Result<Split, CompileError> {
-        let split = Split::with_patterns(self, Patterns::default())?;
+        let split = Split::compile(&Self { automata: Default::default(), ..self.clone() })?;
         self.automata = split.patterns.texts();
         Ok(split)
     }
 }
 
-fn check_hosts(hosts: &[String]) -> Result<(), CompileError> {
-    if hosts.is_empty() {
-        return Err(Cause::NoHost.at("hosts"));
-    }
+fn check_host(host: &str) -> Result<(), Cause> {
+    let refused = |byte: u8| byte.is_ascii_whitespace() || matches!(byte, b'/' | b',' | b'*' | b'\x0b');
     // An IPv6 address in brackets is a host and not one with a port.
-    let host_only = |host: &str| !host.contains(':') || (host.starts_with('[') && host.ends_with(']'));
-    let fits = |host: &String| {
-        !host.is_empty() && !host.contains(['/', ',', '*']) && !host.contains(char::is_whitespace) && host_only(host)
-    };
-    match hosts.iter().position(|host| !fits(host)) {
-        Some(index) => Err(Cause::Host(hosts.get(index).cloned().unwrap_or_default()).at(format!("hosts[{index}]"))),
-        None => Ok(()),
+    let port = host.bytes().any(|byte| byte == b':') && !(host.starts_with('[') && host.ends_with(']'));
+    match host.is_empty() || port || host.bytes().any(refused) {
+        true => Err(Cause::Host(host.to_owned())),
+        false => Ok(()),
     }
 }
 
+fn port(json: &Json<'_>) -> u16 {
+    let port = json.number(u64::from(u16::MAX));
+    if port == 0 {
+        json.fault(Cause::Port);
+    }
+    u16::try_from(port).unwrap_or_default()
+}
+
 impl Release {
-    pub(crate) fn compile(entry: &ReleaseSplit, patterns: &mut Patterns) -> Result<Self, CompileError> {
+    /// Reads a release; with a fault it is of no use.
+    pub(crate) fn compile(json: &Json<'_>, patterns: &mut Patterns) -> Self {
         let used = patterns.uses();
-        check_release_name(&entry.release).map_err(|cause| cause.at("release"))?;
-        check_version_name(&entry.stable).map_err(|cause| cause.at("stable"))?;
-        if let Some(index) = entry.ports.iter().position(|&port| port == 0) {
-            return Err(Cause::Port.at(format!("ports[{index}]")));
-        }
-        if let Some(version) = &entry.takeover {
-            check_version_name(version).map_err(|cause| cause.at("takeover"))?;
-        }
-        let keying = Arc::new(match &entry.sticky {
-            Some(sticky) => Keying::compile(sticky, &entry.release).map_err(|error| error.within("sticky"))?,
-            None => Keying::per_request(&entry.release),
+        let [release, hosts, ports, stable, buckets, sticky, rules, takeover] =
+            &json.fields(&["release", "hosts", "ports", "stable", "buckets", "sticky", "rules", "takeover"]);
+        let name = release.checked(check_release_name);
+        let hosts = hosts.some_items(Cause::NoHost).read(|host| canonical_host(&host.checked(check_host)));
+        let ports = ports.items().read(port);
+        let stable = stable.checked(check_version_name);
+        let keying = Arc::new(match sticky.given() {
+            true => Keying::compile(sticky, &name),
+            false => Keying::per_request(&name),
         });
-        let mut rules: Vec<CompiledRule> = Vec::with_capacity(entry.rules.len());
-        for (index, rule) in entry.rules.iter().enumerate() {
-            let place = |error: CompileError| error.within(&format!("rules[{index}]"));
-            rules.push(CompiledRule::compile(rule, &entry.release, &keying, patterns).map_err(place)?);
-        }
-        let rules = Rules::new(rules)?;
-        check_hosts(&entry.hosts)?;
-        Ok(Self {
+        let base = Shares::compile(buckets, Arc::clone(&keying));
+        let compiled = rules.items().read(|rule| CompiledRule::compile(rule, &name, &keying, patterns));
+        Self {
             text: Box::default(),
-            name: entry.release.clone(),
-            hosts: entry.hosts.iter().map(|host| canonical_host(host)).collect(),
-            stable: entry.stable.clone(),
-            ports: entry.ports.clone(),
-            takeover: entry.takeover.clone(),
-            rules,
-            base: Shares::compile(&entry.buckets, keying)?,
+            name,
+            hosts,
+            stable,
+            ports,
+            takeover: takeover.given().then(|| takeover.checked(check_version_name)),
+            rules: Rules::new(compiled, rules),
+            base,
             patterns: patterns.uses() > used,
-        })
+        }
     }
 
     /// The release's name.
@@ -218,8 +198,16 @@ impl Release {
         }
     }
 
-    pub(crate) fn routes(&self, port: Option<u16>) -> bool {
-        self.ports.is_empty() || port.is_none_or(|port| self.ports.contains(&port))
+    /// Whether its host of this index is this one.
+    #[inline]
+    pub(crate) fn is_on(&self, host: &[u8], index: u32) -> bool {
+        let named = usize::try_from(index).ok().and_then(|index| self.hosts.get(index));
+        named.is_some_and(|named| named.as_bytes() == host)
+    }
+
+    #[inline]
+    pub(crate) fn routes(&self, port: u16) -> bool {
+        self.ports.is_empty() || self.ports.contains(&port)
     }
 
     pub(crate) fn overlaps(&self, other: &Self) -> bool {
@@ -238,59 +226,53 @@ impl CompiledRule {
         self.when.iter().find_map(Matcher::literals)
     }
 
-    fn compile(rule: &Rule, release: &str, base: &Arc<Keying>, patterns: &mut Patterns) -> Result<Self, CompileError> {
-        if rule.name.is_empty() {
-            return Err(Cause::Empty.at("name"));
+    fn compile(json: &Json<'_>, release: &str, base: &Arc<Keying>, patterns: &mut Patterns) -> Self {
+        let [name, when, version, buckets, sticky] = &json.fields(&["name", "when", "version", "buckets", "sticky"]);
+        let name = name.checked(check_filled);
+        let when = when.some_items(Cause::NoCondition).read(|condition| Matcher::compile(condition, patterns));
+        match (version.given(), buckets.given()) {
+            (false, false) => json.fault(Cause::NoTarget),
+            (true, true) => json.fault(Cause::TwoTargets),
+            (true, false) if sticky.given() => sticky.fault(Cause::StickyVersion),
+            _ => {}
         }
-        if rule.when.is_empty() {
-            return Err(Cause::NoCondition.at("when"));
-        }
-        let mut when = Vec::with_capacity(rule.when.len());
-        for (index, condition) in rule.when.iter().enumerate() {
-            when.push(Matcher::compile(condition, patterns).map_err(|error| error.within(&format!("when[{index}]")))?);
-        }
-        let target = match (&rule.version, &rule.buckets) {
-            (None, None) => return Err(Cause::NoTarget.at("")),
-            (Some(_), Some(_)) => return Err(Cause::TwoTargets.at("")),
-            (Some(_), None) if rule.sticky.is_some() => return Err(Cause::StickyVersion.at("sticky")),
-            (Some(version), None) => {
-                check_version_name(version).map_err(|cause| cause.at("version"))?;
-                Target::Version(version.clone())
-            }
-            (None, Some(buckets)) => {
-                let keying = match &rule.sticky {
-                    Some(sticky) => Arc::new(Keying::compile(sticky, release).map_err(|error| error.within("sticky"))?),
-                    None => Arc::clone(base),
-                };
-                Target::Shares(Shares::compile(buckets, keying)?)
-            }
+        let target = if version.given() {
+            Target::Version(version.checked(check_version_name))
+        } else {
+            let keying = match sticky.given() {
+                true => Arc::new(Keying::compile(sticky, release)),
+                false => Arc::clone(base),
+            };
+            Target::Shares(Shares::compile(buckets, keying))
         };
-        Ok(Self { name: rule.name.clone(), when, target })
+        Self { name, when, target }
     }
 }
 
 impl Shares {
-    fn compile(runs: &[(String, u32)], keying: Arc<Keying>) -> Result<Self, CompileError> {
-        let sum: u64 = runs.iter().map(|(_, buckets)| u64::from(*buckets)).sum();
-        if sum > u64::from(BUCKETS) {
-            return Err(Cause::TooManyBuckets(sum).at("buckets"));
-        }
-        let step = Algorithm::granularity(keying.algorithm);
-        let mut end = 0;
-        let mut ends = Vec::with_capacity(runs.len());
-        for (index, (version, buckets)) in runs.iter().enumerate() {
-            let refuse = |cause: Cause| cause.at(format!("buckets[{index}]"));
-            check_version_name(version).map_err(refuse)?;
-            if *buckets == 0 {
-                return Err(refuse(Cause::EmptyRun));
+    fn compile(runs: &Json<'_>, keying: Arc<Keying>) -> Self {
+        let step = u64::from(keying.algorithm.granularity());
+        let (mut end, mut ends) = (0_u64, Vec::new());
+        runs.items().each(&mut |run| {
+            let [version, buckets] = &run.pair("a list of version and buckets");
+            let (version, buckets) = (version.text().into_owned(), buckets.number(u64::from(u32::MAX)));
+            if let Err(cause) = check_version_name(&version) {
+                run.fault(cause);
+            }
+            if buckets == 0 {
+                run.fault(Cause::EmptyRun);
             }
             if buckets % step != 0 {
-                return Err(refuse(Cause::Granularity(*buckets)));
+                run.fault(Cause::Granularity(u32::try_from(buckets).unwrap_or_default()));
             }
             end += buckets;
-            ends.push((end, version.clone()));
+            ends.push((u32::try_from(end).unwrap_or(u32::MAX), version));
+        });
+        ends.shrink_to_fit();
+        if end > u64::from(BUCKETS) {
+            runs.fault(Cause::TooManyBuckets(end));
         }
-        Ok(Self { ends, keying })
+        Self { ends, keying }
     }
 
     /// The version that holds a bucket; `None` for stable.

@@ -20,9 +20,21 @@ pub(crate) fn hash(name: &[u8]) -> u64 {
 }
 
 impl Table {
-    /// The entry of this hash that is meant.
-    pub(crate) fn find(&self, hash: u64, mut is: impl FnMut(Entry) -> bool) -> Option<Entry> {
+    /// The entry of this hash that is meant, for each request.
+    #[inline]
+    pub(crate) fn probe(&self, hash: u64, mut is: impl FnMut(Entry) -> bool) -> Option<Entry> {
         self.0.find(hash, |&(_, entry)| is(entry)).map(|&(_, entry)| entry)
+    }
+
+    /// The entry of this hash that is meant, where a document is read: one piece of code for all who ask.
+    #[inline(never)]
+    pub(crate) fn find(&self, hash: u64, is: &mut dyn FnMut(Entry) -> bool) -> Option<Entry> {
+        self.probe(hash, is)
+    }
+
+    /// All entries of this hash.
+    pub(crate) fn all(&self, hash: u64) -> impl Iterator<Item = Entry> {
+        self.0.iter_hash(hash).filter(move |(other, _)| *other == hash).map(|(_, entry)| *entry)
     }
 
     /// Adds an entry.

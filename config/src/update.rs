@@ -3,14 +3,15 @@
 
 use std::sync::Arc;
 
-use crate::directory::Directory;
-use crate::document::{Automata, ReleaseSplit, Settings, other_version};
+use crate::directory::{Clash, Directory};
+use crate::document::routing_header as default_routing_header;
 use crate::error::{Cause, CompileError, DocumentError};
-use crate::json::read;
-use crate::matcher::Patterns;
-use crate::name::check_header_name;
+use crate::json::{Faults, Json};
+use crate::lexer::member;
+use crate::patterns::Patterns;
+use crate::settings::{Settings, other_version};
 use crate::split::{Release, Split};
-use crate::walk::{Part, Walk, member};
+use crate::walk::{Part, Walk};
 
 /// How far to look for the release that comes next, where some are gone from between.
 const GONE: usize = 256;
@@ -31,11 +32,10 @@ pub struct Update {
     expected: usize,
     walk: Walk,
     settings: Settings,
-    patterns: Arc<Patterns>,
+    patterns: Patterns,
     /// Whether automata are those of the previous split.
     same_automata: bool,
     releases: Vec<Next>,
-    directory: Directory,
 }
 
 #[derive(Debug)]
@@ -43,8 +43,6 @@ enum Next {
     /// By its number, here and in the previous split.
     Kept(u32),
     New(Arc<Release>),
-    /// New, and in the directory already.
-    Entered(u32),
 }
 
 impl Update {
@@ -57,10 +55,9 @@ impl Update {
             expected: 0,
             walk: Walk::default(),
             settings: Settings::default(),
-            patterns: Arc::default(),
+            patterns: Patterns::default(),
             same_automata: false,
             releases: Vec::new(),
-            directory: Directory::default(),
         }
     }
 
@@ -75,43 +72,51 @@ impl Update {
     /// # Errors
     /// What is wrong with the text or with what it says, and where.
     pub fn step(&mut self, bytes: usize) -> Result<Option<Split>, DocumentError> {
-        match self.advance(bytes) {
-            // With a previous split the first error found need not be the first in the document.
-            Err(_) if self.previous.is_some() => {
-                *self = Self::new(std::mem::take(&mut self.text), None);
-                self.step(usize::MAX)
+        let mut done = self.advance(bytes);
+        // With a previous split the first error found need not be the first in the document.
+        if done.is_err() && self.previous.is_some() {
+            *self = Self::new(std::mem::take(&mut self.text), None);
+            done = self.advance(usize::MAX);
+        }
+        done.map_err(|error| other_version(&self.text).unwrap_or(error.into()))
+    }
+
+    /// Goes on to the end.
+    pub(crate) fn finished(mut self) -> Result<Split, CompileError> {
+        loop {
+            if let Some(split) = self.advance(usize::MAX)? {
+                return Ok(split);
             }
-            Err(error) => Err(other_version(&self.text).unwrap_or(error)),
-            done => done,
         }
     }
 
-    fn advance(&mut self, mut bytes: usize) -> Result<Option<Split>, DocumentError> {
+    #[inline(never)]
+    fn advance(&mut self, mut bytes: usize) -> Result<Option<Split>, CompileError> {
         while bytes > 0 {
-            let (previous, at, same) = (self.previous.as_deref(), &mut self.expected, self.same_automata);
+            let (previous, expected) = (self.previous.as_deref(), &mut self.expected);
+            let same = self.same_automata;
             let known = |name: Option<&str>, rest: &[u8]| match name {
-                None => same_release(previous?, at, same, rest),
+                None => same_release(previous?, expected, same, rest),
                 Some("automata") => same_automata(previous?, rest),
                 Some(_) => None,
             };
+            let faults = Faults::default();
             let spent = match self.walk.next(&self.text, known)? {
                 Part::KnownField(name) => {
-                    self.settings.once(&name)?;
+                    self.settings.once(&name, &Json::top(&name, b"", &faults));
                     self.same_automata = true;
-                    self.patterns = previous.map(|previous| Arc::clone(&previous.patterns)).unwrap_or_default();
+                    self.patterns = previous.map(|previous| previous.patterns.clone()).unwrap_or_default();
                     KNOWN_COST
                 }
-                Part::Field(name, value, text) => {
-                    let spent = text.len();
-                    self.settings.take(&name, &value)?;
-                    if name == "automata" {
-                        let automata = std::mem::take(&mut self.settings.automata);
-                        self.patterns = Arc::new(Patterns::new(text.to_vec(), automata));
+                Part::Field(name, value) => {
+                    let json = Json::top(&name, value, &faults);
+                    if self.settings.take(&name, &json) {
+                        self.patterns = Patterns::read(&json);
                     }
-                    spent
+                    value.len()
                 }
                 Part::Splits => {
-                    self.settings.once("splits")?;
+                    self.settings.once("splits", &Json::top("splits", b"", &faults));
                     0
                 }
                 Part::Known => {
@@ -119,74 +124,98 @@ impl Update {
                     self.releases.extend(number.map(|&number| Next::Kept(number)));
                     KNOWN_COST
                 }
-                Part::Release(index, release, text) => {
-                    let (spent, text) = (text.len(), text.to_vec());
-                    let place = |error: CompileError| error.within(&format!("splits[{index}]"));
-                    let entry = read::<ReleaseSplit>(&release).map_err(place)?;
-                    self.add(&entry, text).map_err(place)?;
+                Part::Release(index, text) => {
+                    let (spent, text) = (text.len(), text.into());
+                    self.add(index, text)?;
                     spent
                 }
-                Part::End => return self.finish().map(Some).map_err(DocumentError::from),
+                Part::End => return self.finish().map(Some),
             };
+            if let Some(error) = faults.first() {
+                return Err(error);
+            }
             bytes = bytes.saturating_sub(spent);
         }
         Ok(None)
     }
 
-    fn add(&mut self, entry: &ReleaseSplit, text: Vec<u8>) -> Result<(), CompileError> {
-        if self.directory.named(&entry.release).is_some() {
-            return Err(Cause::Release(entry.release.clone()).at("release"));
-        }
-        let mut release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
+    fn add(&mut self, index: usize, text: Box<[u8]>) -> Result<(), CompileError> {
+        let mut release = compile(index, &text, &mut self.patterns);
         if matches!(&release, Err(error) if matches!(error.cause(), Cause::NoAutomaton(_)))
-            && !self.settings.seen("automata")
+            && !self.settings.has_automata()
             // They stand behind the releases, where Serin itself never writes them.
-            && let Some((json, _)) = member(&self.text, "automata")
-            && let Ok(Automata(found)) = read(&json)
+            && let Some(automata) = member(&self.text, "automata")
         {
-            self.patterns = Arc::new(Patterns::new(Vec::new(), found));
-            release = Release::compile(entry, Arc::make_mut(&mut self.patterns));
+            self.patterns = Patterns::read(&Json::top("", automata, &Faults::default()));
+            release = compile(index, &text, &mut self.patterns);
         }
         let mut release = release?;
-        release.text = text.into_boxed_slice();
+        release.text = text;
         let release = Arc::new(release);
         let expected = self.previous.as_deref().map(|previous| previous.release_at(self.expected));
         if expected.flatten().is_some_and(|expected| expected.name == release.name) {
             self.expected += 1;
         }
-        self.releases.push(match self.previous {
-            Some(_) => Next::New(release),
-            None => Next::Entered(self.directory.enter(release, &entry.hosts)?),
-        });
+        self.releases.push(Next::New(release));
         Ok(())
     }
 
+    #[inline(never)]
     fn finish(&mut self) -> Result<Split, CompileError> {
         self.settings.complete()?;
-        let routing_header = check_header_name(&self.settings.routing_header).map_err(|cause| cause.at("routingHeader"))?;
-        let mut directory = std::mem::take(&mut self.directory);
-        if let Some(previous) = &self.previous {
-            directory = previous.directory.clone();
-            let mut kept = vec![false; directory.len()];
-            for next in &self.releases {
-                if let Next::Kept(number) = next
-                    && let Some(kept) = usize::try_from(*number).ok().and_then(|number| kept.get_mut(number))
-                {
-                    *kept = true;
-                }
+        let mut directory = match &self.previous {
+            Some(previous) => previous.directory.clone(),
+            None => Directory::default(),
+        };
+        let mut kept = vec![false; directory.len()];
+        for next in &self.releases {
+            if let Next::Kept(number) = next
+                && let Some(kept) = usize::try_from(*number).ok().and_then(|number| kept.get_mut(number))
+            {
+                *kept = true;
             }
-            (0..).zip(kept).filter(|(_, kept)| !kept).for_each(|(number, _)| directory.leave(number));
         }
+        (0..).zip(&kept).filter(|(_, kept)| !**kept).for_each(|(number, _)| directory.leave(number));
         let mut order = Vec::with_capacity(self.releases.len());
-        for next in std::mem::take(&mut self.releases) {
+        for (index, next) in self.releases.iter().enumerate() {
             order.push(match next {
-                Next::Kept(number) | Next::Entered(number) => number,
-                Next::New(release) => directory.enter(Arc::clone(&release), &release.hosts)?,
+                Next::Kept(number) => *number,
+                Next::New(release) => match directory.enter(Arc::clone(release)) {
+                    Ok(number) => number,
+                    Err(clash) => return Err(refused(index, release, clash)),
+                },
             });
         }
+        let mut routing_header = std::mem::take(&mut self.settings.routing_header);
+        if routing_header.is_empty() {
+            routing_header = default_routing_header();
+        }
         let patterns = std::mem::take(&mut self.patterns);
+        directory.arrange(&order);
         Ok(Split { routing_header, report_reason: self.settings.report_reason, order, directory, patterns })
     }
+}
+
+#[inline(never)]
+fn compile(index: usize, text: &[u8], patterns: &mut Patterns) -> Result<Release, CompileError> {
+    let faults = Faults::default();
+    let release = Release::compile(&Json::top("splits", b"", &faults).index(index, text), patterns);
+    faults.first().map_or(Ok(release), Err)
+}
+
+/// The error for a release that meets another one.
+#[cold]
+#[inline(never)]
+fn refused(index: usize, release: &Release, clash: Clash) -> CompileError {
+    let faults = Faults::default();
+    let splits = Json::top("splits", b"", &faults);
+    let json = splits.index(index, &release.text);
+    let (name, hosts) = (json.member("release"), json.member("hosts"));
+    match clash.host.and_then(|at| hosts.items().nth(at)) {
+        Some(host) => host.fault(Cause::Taken { host: host.text().into_owned(), other: clash.other }),
+        None => name.fault(Cause::Release(clash.other)),
+    }
+    faults.first().unwrap_or_else(|| Cause::Empty.at(String::new()))
 }
 
 /// How many bytes of a text are the release that is expected next, or one of the next few.

@@ -12,13 +12,7 @@ pub(crate) fn of_cluster(name: &[u8]) -> Option<Destination<'_>> {
     if parts.next().is_some() || host.is_empty() {
         return None;
     }
-    Some(Destination::new(host, Some(number(port)?)))
-}
-
-fn number(digits: &[u8]) -> Option<u16> {
-    let digit = |byte: &u8| byte.checked_sub(b'0').filter(|digit| *digit < 10);
-    digits.first()?;
-    digits.iter().try_fold(0_u16, |number, byte| number.checked_mul(10)?.checked_add(u16::from(digit(byte)?)))
+    Destination::with_port(host, port)
 }
 
 #[cfg(test)]

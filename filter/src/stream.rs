@@ -87,7 +87,7 @@ fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
 /// Where a request goes by what it says itself.
 #[inline(never)]
 fn authority<'r>(request: &'r HostRequest<'_>) -> Option<Destination<'r>> {
-    std::str::from_utf8(request.values(":authority").next()?).ok().map(Destination::parse)
+    request.values(":authority").next().map(Destination::parse)
 }
 
 /// Gives a response the cookie that its request issued.
