@@ -1,21 +1,32 @@
 //! Regular expressions as automata that travel in the document: compiled once, searched in linear time.
 //!
-//! A matcher for patterns would be several times the rest of the filter; a search of a finished automaton is small. See
-//! "Serialization" in the documentation of `regex_automata::dfa`.
+//! A matcher for patterns would be several times the rest of the filter; the search of a finished automaton is a loop. Its bytes
+//! are one that says their form, then the states, the first of which is where a text begins: one byte (1 where a text may end),
+//! the number of ranges, and for each range its last byte and the number of the state behind it. A range begins where the one
+//! before ends; what is behind the last one leads nowhere, and neither does [`NOWHERE`]. Numbers are 16 bits, little-endian.
 
 use std::sync::Arc;
-
-use regex_automata::Anchored;
-use regex_automata::dfa::Automaton as _;
-use regex_automata::dfa::sparse::DFA;
-use regex_automata::util::start;
 
 use crate::base64;
 use crate::error::Cause;
 
+/// The form of the bytes, so that another version of Serin can tell them from its own.
+const FORM: u8 = 1;
+
+/// The number of no state.
+const NOWHERE: u16 = u16::MAX;
+
 /// A compiled pattern, which matches whole values.
 #[derive(Clone, Debug)]
-pub(crate) struct Automaton(Arc<DFA<Vec<u8>>>);
+pub(crate) struct Automaton(Arc<[State]>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    /// Whether a text may end here.
+    end: bool,
+    /// Last bytes, increasing, and the states behind.
+    ranges: Vec<(u8, u16)>,
+}
 
 impl Automaton {
     /// Reads an automaton as it stands in a document.
@@ -26,31 +37,57 @@ impl Automaton {
     }
 
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (dfa, _) = DFA::from_bytes(bytes).ok()?;
-        Some(Self(Arc::new(dfa.to_owned())))
+        let (form, mut rest) = bytes.split_first()?;
+        let (mut states, mut highest) = (Vec::new(), 0);
+        while let Some(([end @ (0 | 1), low, high], after)) = rest.split_first_chunk() {
+            let (ranges, after) = after.split_at_checked(3 * usize::from(u16::from_le_bytes([*low, *high])))?;
+            let ranges: Vec<_> =
+                ranges.as_chunks().0.iter().map(|[last, low, high]| (*last, u16::from_le_bytes([*low, *high]))).collect();
+            if !ranges.is_sorted_by(|(one, _), (next, _)| one < next) {
+                return None;
+            }
+            let behind = ranges.iter().map(|(_, state)| *state).filter(|state| *state != NOWHERE);
+            highest = behind.fold(highest, u16::max);
+            states.push(State { end: *end == 1, ranges });
+            rest = after;
+        }
+        (*form == FORM && rest.is_empty() && usize::from(highest) < states.len()).then(|| Self(states.into()))
     }
 
     /// The automaton as it stands in a document.
     #[cfg(feature = "authoring")]
     pub(crate) fn to_text(&self) -> String {
         use ::base64::Engine;
-        ::base64::engine::general_purpose::STANDARD.encode(self.0.to_bytes_little_endian())
+        ::base64::engine::general_purpose::STANDARD.encode(self.to_bytes())
     }
 
-    /// Whether the whole text matches. Patterns are anchored at both ends, so only the state behind the end says it.
-    #[inline(never)]
-    pub(crate) fn matches(&self, text: &str) -> bool {
-        let dfa = &*self.0;
-        let Ok(mut state) = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)) else {
-            return false;
-        };
-        for byte in text.bytes() {
-            state = dfa.next_state(state, byte);
-            if dfa.is_dead_state(state) {
-                return false;
+    #[cfg(feature = "authoring")]
+    fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![FORM];
+        for State { end, ranges } in &*self.0 {
+            bytes.push(u8::from(*end));
+            bytes.extend(u16::try_from(ranges.len()).unwrap_or_default().to_le_bytes());
+            for (last, state) in ranges {
+                bytes.push(*last);
+                bytes.extend(state.to_le_bytes());
             }
         }
-        dfa.is_match_state(dfa.next_eoi_state(state))
+        bytes
+    }
+
+    /// Whether the whole text matches.
+    #[inline(never)]
+    pub(crate) fn matches(&self, text: &str) -> bool {
+        let mut here = self.0.first();
+        for byte in text.bytes() {
+            let Some(State { ranges, .. }) = here else {
+                return false;
+            };
+            let at = ranges.partition_point(|(last, _)| *last < byte);
+            // There is no state behind `NOWHERE`.
+            here = ranges.get(at).and_then(|(_, state)| self.0.get(usize::from(*state)));
+        }
+        here.is_some_and(|state| state.end)
     }
 }
 
@@ -73,10 +110,13 @@ pub(crate) use native::compile;
 
 #[cfg(feature = "authoring")]
 mod native {
+    use std::collections::HashMap;
+
     use super::*;
-    use regex_automata::MatchKind;
-    use regex_automata::dfa::{StartKind, dense};
+    use regex_automata::dfa::{Automaton as _, StartKind, dense};
     use regex_automata::nfa::thompson;
+    use regex_automata::util::start;
+    use regex_automata::{Anchored, MatchKind};
     use regex_syntax::ast::{
         self, AssertionKind, Ast, ClassPerl, ClassPerlKind, ClassSet, ClassSetItem, Flag, Flags, FlagsItemKind, GroupKind,
     };
@@ -86,11 +126,6 @@ mod native {
     const MAX_BYTES: usize = 256 * 1024;
 
     pub(crate) fn compile(pattern: &str) -> Result<Automaton, Cause> {
-        let read = Automaton::from_bytes(&bytes(pattern)?);
-        read.ok_or_else(|| Cause::Pattern { pattern: pattern.to_owned(), cause: "its automaton cannot be read".to_owned() })
-    }
-
-    fn bytes(pattern: &str) -> Result<Vec<u8>, Cause> {
         let because = |cause: String| Cause::Pattern { pattern: pattern.to_owned(), cause };
         let mut ast = parse(pattern).map_err(because)?;
         re2(&mut ast).map_err(because)?;
@@ -117,12 +152,40 @@ mod native {
             )
             .build_from_nfa(&nfa)
             .map_err(|error| because(error.to_string()))?;
-        let sparse = dfa.to_sparse().map_err(|error| because(error.to_string()))?;
-        let bytes = sparse.to_bytes_little_endian();
-        match bytes.len() <= MAX_BYTES {
-            true => Ok(bytes),
-            false => Err(because(format!("its automaton has {} bytes, at most {MAX_BYTES} fit", bytes.len()))),
+        let automaton = states(&dfa).ok_or_else(|| because("its automaton has too many states".to_owned()))?;
+        let bytes = automaton.to_bytes().len();
+        match bytes <= MAX_BYTES {
+            true => Ok(automaton),
+            false => Err(because(format!("its automaton has {bytes} bytes, at most {MAX_BYTES} fit"))),
         }
+    }
+
+    /// The states of an automaton that a text can come to.
+    fn states(dfa: &dense::DFA<Vec<u32>>) -> Option<Automaton> {
+        let first = dfa.start_state(&start::Config::new().anchored(Anchored::Yes)).ok()?;
+        let (mut ids, mut numbers) = (vec![first], HashMap::from([(first, 0)]));
+        let mut states = Vec::new();
+        while let Some(&id) = ids.get(states.len()) {
+            let mut ranges: Vec<(u8, u16)> = Vec::new();
+            for byte in 0..=u8::MAX {
+                let next = dfa.next_state(id, byte);
+                let number = match dfa.is_dead_state(next) {
+                    true => NOWHERE,
+                    false => *numbers.entry(next).or_insert_with(|| {
+                        ids.push(next);
+                        u16::try_from(ids.len() - 1).unwrap_or(NOWHERE)
+                    }),
+                };
+                match ranges.last_mut() {
+                    Some((last, state)) if *state == number => *last = byte,
+                    _ => ranges.push((byte, number)),
+                }
+            }
+            ranges.pop_if(|(_, state)| *state == NOWHERE);
+            // Patterns are anchored at both ends, so only the state behind the end says whether they match.
+            states.push(State { end: dfa.is_match_state(dfa.next_eoi_state(id)), ranges });
+        }
+        (states.len() <= usize::from(NOWHERE)).then(|| Automaton(states.into()))
     }
 
     fn parse(pattern: &str) -> Result<Ast, String> {
@@ -208,6 +271,33 @@ mod native {
 
         fn matches(pattern: &str, text: &str) -> bool {
             Automaton::load(&compile(pattern).unwrap().to_text()).unwrap().matches(text)
+        }
+
+        #[test]
+        fn bytes_that_are_no_automaton_are_refused() {
+            let bytes = compile("(a|b)*c[0-9]{2,4}").unwrap().to_bytes();
+            assert_eq!(Automaton::from_bytes(&bytes).unwrap().to_bytes(), bytes);
+            for length in 0..bytes.len() {
+                if let Some(shorter) = Automaton::from_bytes(&bytes[..length]) {
+                    assert_eq!(shorter.to_bytes(), bytes[..length]);
+                }
+            }
+            for at in 0..bytes.len() {
+                for value in 0..=u8::MAX {
+                    let mut other = bytes.clone();
+                    other[at] = value;
+                    if let Some(other) = Automaton::from_bytes(&other) {
+                        for State { ranges, .. } in &*other.0 {
+                            assert!(
+                                ranges.iter().all(|(_, state)| *state == NOWHERE || usize::from(*state) < other.0.len())
+                            );
+                        }
+                        other.matches("abc123");
+                    }
+                }
+            }
+            assert!(Automaton::from_bytes(&[]).is_none());
+            assert!(Automaton::from_bytes(&[FORM]).is_none());
         }
 
         #[test]
