@@ -131,11 +131,33 @@ fn fuel_is_the_same_each_time() {
     assert_eq!(fuel(), fuel());
 }
 
+/// The host calls of a request with these headers more, by name.
+fn calls(document: &Value, headers: &[(&str, &str)]) -> Vec<&'static str> {
+    let mut host = Host::load(FILTER).unwrap();
+    assert!(host.configure(document.to_string().as_bytes()).unwrap());
+    let mut input = input();
+    input.headers.extend(headers.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec())));
+    let exchange = host.request(input).unwrap();
+    exchange.calls.into_iter().flat_map(|(name, times)| std::iter::repeat_n(name, times.try_into().unwrap())).collect()
+}
+
 #[test]
 fn a_sticky_cookie_takes_three_host_calls() {
-    let calls = warm(&document(0).to_string()).0.calls;
-    let named: Vec<_> = calls.into_iter().collect();
-    assert_eq!(named, [("proxy_get_header_map_pairs", 1), ("proxy_get_property", 1), ("proxy_replace_header_map_value", 1)]);
+    let (one, all, cluster, set) =
+        ("proxy_get_header_map_value", "proxy_get_header_map_pairs", "proxy_get_property", "proxy_replace_header_map_value");
+    assert_eq!(calls(&document(0), &[]), [one, cluster, set]);
+    // Where conditions are asked too, all headers come at once.
+    assert_eq!(calls(&document(20), &[]), [all, cluster, set]);
+    // A cookie may stand in a second header.
+    let mut elsewhere = document(0);
+    elsewhere["splits"][0]["sticky"]["by"][0]["cookie"] = json!("second");
+    assert_eq!(calls(&elsewhere, &[("cookie", "second=ann")]), [all, one, cluster, set]);
+    let mut taken_over = document(0);
+    taken_over["splits"][0]["takeover"] = json!("v2");
+    assert_eq!(calls(&taken_over, &[]), [cluster, set]);
+    let nothing = json!({"version": 1, "splits": []});
+    assert_eq!(calls(&nothing, &[]), [one, cluster]);
+    assert_eq!(calls(&nothing, &[("x-serin-version", "v2")]), [one, cluster, "proxy_remove_header_map_value"]);
 }
 
 /// Builds the filter from a copy of the sources in another folder.
