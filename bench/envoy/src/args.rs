@@ -67,7 +67,7 @@ pub(crate) struct Args {
 
 const WHOLE: Plan = Plan {
     processes: 5,
-    rounds: 8,
+    rounds: 16,
     warmups: 2,
     requests: 4000,
     latency_rounds: 1,

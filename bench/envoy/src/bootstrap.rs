@@ -89,6 +89,16 @@ pub(crate) fn lua(script: &str) -> Value {
     any("envoy.extensions.filters.http.lua.v3.Lua", json!({"default_source_code": {"inline_string": script}}))
 }
 
+/// A filter that writes the cluster of the route into a header of the request.
+pub(crate) fn cluster_header(name: &str) -> Value {
+    let header = json!({"key": name, "value": "%UPSTREAM_CLUSTER%"});
+    let mutation = json!({"append": {"header": header, "append_action": "OVERWRITE_IF_EXISTS_OR_ADD"}});
+    any(
+        "envoy.extensions.filters.http.header_mutation.v3.HeaderMutation",
+        json!({"mutations": {"request_mutations": [mutation]}}),
+    )
+}
+
 /// A filter under a name.
 pub(crate) fn filter(name: &str, config: Value) -> Value {
     json!({ "name": name, "typed_config": config })

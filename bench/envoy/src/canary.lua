@@ -1,15 +1,11 @@
--- The job of a sticky decision, as Envoy's Lua filter can do it: release by host, cookie by name, murmur3, header.
+-- The job of a sticky decision, as Envoy's Lua filter can do it: cookie by name, murmur3, header. How the release is found
+-- stands in a file of its own, which comes behind this one.
 local band, bxor, bor = bit.band, bit.bxor, bit.bor
 local lshift, rshift, rol, tobit = bit.lshift, bit.rshift, bit.rol, bit.tobit
 local byte, find, lower, match, sub = string.byte, string.find, string.lower, string.match, string.sub
 local floor = math.floor
 
 local reviews = { salt = "bookinfo/reviews:", canary = 50000 }
-local releases = {
-  ["reviews"] = reviews,
-  ["reviews.bookinfo"] = reviews,
-  ["reviews.bookinfo.svc.cluster.local"] = reviews,
-}
 
 -- A product modulo 2^32: a number of Lua is exact up to 2^53 only, so one factor goes in halves of 16 bits.
 local function mul(a, b)
@@ -54,12 +50,8 @@ local function user(header)
   end
 end
 
-function envoy_on_request(handle)
-  local headers = handle:headers()
-  local release = releases[lower(match(headers:get(":authority") or "", "^[^:]*"))]
-  if not release then
-    return
-  end
+-- Names the version of a request to a release.
+local function decide(headers, release)
   -- HTTP/1 clients may send several cookie headers; nearly all send one.
   local key, index = nil, 0
   local header = headers:getAtIndex("cookie", 0)

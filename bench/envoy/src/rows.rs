@@ -7,13 +7,13 @@ use std::path::PathBuf;
 use serde_json::Value;
 
 use crate::Result;
-use crate::bootstrap::{cluster, cluster_name, filter, listener, lua, routes, wasm, weighted_routes};
+use crate::bootstrap::{cluster, cluster_header, cluster_name, filter, listener, lua, routes, wasm, weighted_routes};
 use crate::documents::{self, HOST, RELEASE};
 use crate::modules::Modules;
 use crate::requests::Request;
 
 /// Rows of the bench's own; filters of the command line come after them.
-pub(crate) const OWN: usize = 14;
+pub(crate) const OWN: usize = 15;
 /// Buckets of the canary in every row, of 100 000.
 const CANARY: u64 = 50_000;
 /// The clusters that Envoy chooses between by itself.
@@ -24,7 +24,10 @@ pub(crate) const WEIGHTED: [&str; 2] = ["weighted|v1", "weighted|v2"];
 enum Filter {
     Nothing,
     Weighted,
-    Lua,
+    /// A script that finds the release by the cluster of the route, as Serin does.
+    LuaByCluster,
+    /// A script that takes the client's word for it.
+    LuaByAuthority,
     Wasm(PathBuf, String),
 }
 
@@ -98,7 +101,13 @@ impl Row {
         let key = self.key();
         let filters = match &self.filter {
             Filter::Nothing | Filter::Weighted => vec![],
-            Filter::Lua => vec![filter("lua", lua(include_str!("canary.lua")))],
+            Filter::LuaByCluster => {
+                let script = lua(concat!(include_str!("canary.lua"), include_str!("by_cluster.lua")));
+                vec![filter("cluster", cluster_header("x-cluster")), filter("lua", script)]
+            }
+            Filter::LuaByAuthority => {
+                vec![filter("lua", lua(concat!(include_str!("canary.lua"), include_str!("by_authority.lua"))))]
+            }
             Filter::Wasm(module, configuration) => vec![filter("wasm", wasm(&key, module, configuration))],
         };
         let routes = match &self.filter {
@@ -148,7 +157,8 @@ fn all(modules: &Modules) -> Vec<Row> {
     let mut rows = vec![
         ("no filter".to_owned(), here(Filter::Nothing, Choice::None)),
         ("weighted_clusters with a hash policy".to_owned(), here(Filter::Weighted, Choice::Envoy)),
-        ("Lua, same job".to_owned(), here(Filter::Lua, user())),
+        ("Lua, same job".to_owned(), here(Filter::LuaByCluster, user())),
+        ("Lua, release by :authority".to_owned(), here(Filter::LuaByAuthority, user())),
         ("empty SDK filter".to_owned(), here(peer("sdk-empty"), Choice::None)),
         ("SDK, usual way, same job".to_owned(), here(peer("sdk-decide"), user())),
         ("bare module, nothing".to_owned(), here(peer("bare-empty"), Choice::None)),
