@@ -15,15 +15,20 @@ pub fn cookie<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &[u8]) -> O
 
 /// The value of the first cookie of a name in one header.
 pub(crate) fn cookie_in<'a>(header: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
-    for pair in header.split(|&b| b == b';') {
-        let Some((key, value)) = pair.iter().position(|&b| b == b'=').and_then(|at| pair.split_at_checked(at)) else {
+    let mut rest = header;
+    loop {
+        let (key, behind) = rest.split_at_checked(rest.iter().position(|&b| b == b'=' || b == b';')?)?;
+        let (separator, behind) = behind.split_first()?;
+        if *separator == b';' {
+            rest = behind;
             continue;
-        };
-        if key.trim_ascii() == name {
-            return Some(unquote(value.get(1..).unwrap_or_default().trim_ascii()));
         }
+        let (value, behind) = behind.split_at_checked(memchr::memchr(b';', behind).unwrap_or(behind.len()))?;
+        if key.trim_ascii() == name {
+            return Some(unquote(value.trim_ascii()));
+        }
+        rest = behind.get(1..)?;
     }
-    None
 }
 
 fn unquote(value: &[u8]) -> &[u8] {
