@@ -25,7 +25,7 @@ pub struct SplitDocument {
     /// Whether the filter says in filter state why a request went where it went.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub report_reason: bool,
-    /// Patterns of the conditions, compiled: pattern to base64 of a sparse automaton. `serin compile` fills it in.
+    /// Patterns of the conditions, compiled: pattern to base64 of its automaton. `serin compile` fills it in.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub automata: BTreeMap<String, String>,
     /// One entry for each release.
