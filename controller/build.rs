@@ -40,7 +40,8 @@ fn main() -> Result<(), String> {
     build(&root, &target, &variable("CARGO")?)?;
     let library = target.join(TARGET).join(PROFILE).join("libserin_filter.a");
     let rustc = env::var_os("RUSTC").map_or_else(|| PathBuf::from("rustc"), PathBuf::from);
-    exports::link(&library, &out.join("serin_filter.wasm"), &rustc)
+    exports::link(&library, &out.join("serin_filter.wasm"), &rustc, exports::ANY)?;
+    exports::link(&library, &out.join("serin_request_filter.wasm"), &rustc, exports::REQUESTS)
 }
 
 fn build(root: &Path, target: &Path, cargo: &Path) -> Result<(), String> {

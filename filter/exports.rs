@@ -8,26 +8,35 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// Names in the static library, and in the module.
-const EXPORTS: [(&str, &str); 7] = [
+/// A name in the static library, and in the module.
+type Export = (&'static str, &'static str);
+
+/// What every module exports.
+const COMMON: [Export; 5] = [
     ("proxy_abi_version_0_2_1", "proxy_abi_version_0_2_1"),
     ("serin_on_memory_allocate", "proxy_on_memory_allocate"),
     ("serin_on_vm_start", "proxy_on_vm_start"),
-    ("serin_on_configure", "proxy_on_configure"),
     ("serin_on_tick", "proxy_on_tick"),
     ("serin_on_request_headers", "proxy_on_request_headers"),
-    ("serin_on_response_headers", "proxy_on_response_headers"),
 ];
+
+/// What the module for any document exports beside.
+pub(crate) const ANY: &[Export] =
+    &[("serin_on_configure", "proxy_on_configure"), ("serin_on_response_headers", "proxy_on_response_headers")];
+
+/// What the module for documents that issue no cookies exports beside: a proxy never calls it for a response.
+pub(crate) const REQUESTS: &[Export] = &[("serin_on_configure_requests", "proxy_on_configure")];
 
 /// Bytes of the stack: the deepest call is a document's, whose nesting is bounded.
 const STACK: u32 = 128 * 1024;
 
 const EXPORT_SECTION: u8 = 7;
 
-/// Links a static library for wasm32 to a module.
-pub(crate) fn link(library: &Path, module: &Path, rustc: &Path) -> Result<(), String> {
+/// Links a static library for wasm32 to a module with the common exports and some beside.
+pub(crate) fn link(library: &Path, module: &Path, rustc: &Path, beside: &[Export]) -> Result<(), String> {
     let linker = linker(rustc)?;
-    let kept = EXPORTS.iter().map(|(name, _)| format!("--export={name}"));
+    let wanted = [&COMMON, beside].concat();
+    let kept = wanted.iter().map(|(name, _)| format!("--export={name}"));
     let status = Command::new(&linker)
         .args(["-flavor", "wasm", "--no-entry", "--gc-sections", "--strip-all", "--allow-undefined", "--stack-first", "-O2"])
         .args(["-z".to_owned(), format!("stack-size={STACK}")])
@@ -41,7 +50,8 @@ pub(crate) fn link(library: &Path, module: &Path, rustc: &Path) -> Result<(), St
     }
     let at = |error| format!("{}: {error}", module.display());
     let bytes = std::fs::read(module).map_err(at)?;
-    let renamed = rename(&bytes).ok_or_else(|| format!("{} is no module with an export section", module.display()))?;
+    let renamed =
+        rename(&bytes, &wanted).ok_or_else(|| format!("{} is no module with an export section", module.display()))?;
     std::fs::write(module, renamed).map_err(at)
 }
 
@@ -56,13 +66,13 @@ fn linker(rustc: &Path) -> Result<PathBuf, String> {
 }
 
 /// Gives each export of a module its final name.
-fn rename(module: &[u8]) -> Option<Vec<u8>> {
+fn rename(module: &[u8], wanted: &[Export]) -> Option<Vec<u8>> {
     let (header, mut rest) = module.split_at_checked(8)?;
     let mut renamed = header.to_vec();
     while let Some((&kind, body)) = rest.split_first() {
         let (size, body) = number(body)?;
         let (body, after) = body.split_at_checked(size)?;
-        let body = if kind == EXPORT_SECTION { exports(body)? } else { body.to_vec() };
+        let body = if kind == EXPORT_SECTION { exports(body, wanted)? } else { body.to_vec() };
         renamed.push(kind);
         put(body.len(), &mut renamed);
         renamed.extend(body);
@@ -72,7 +82,7 @@ fn rename(module: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// The body of the export section (WebAssembly 1.0, section 5.5.10) with other names.
-fn exports(body: &[u8]) -> Option<Vec<u8>> {
+fn exports(body: &[u8], wanted: &[Export]) -> Option<Vec<u8>> {
     let (count, mut rest) = number(body)?;
     let mut renamed = Vec::new();
     put(count, &mut renamed);
@@ -81,7 +91,7 @@ fn exports(body: &[u8]) -> Option<Vec<u8>> {
         let (name, after) = after.split_at_checked(size)?;
         let (_, behind) = number(after.get(1..)?)?;
         let target = after.get(..after.len() - behind.len())?;
-        let known = EXPORTS.iter().find(|(from, _)| from.as_bytes() == name);
+        let known = wanted.iter().find(|(from, _)| from.as_bytes() == name);
         let name = known.map_or(name, |(_, to)| to.as_bytes());
         put(name.len(), &mut renamed);
         renamed.extend(name);

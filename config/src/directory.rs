@@ -16,6 +16,8 @@ pub(crate) struct Directory {
     hosts: Table,
     /// Where each number stands in the document.
     places: Vec<u32>,
+    /// How many releases may issue cookies.
+    issuing: usize,
 }
 
 /// What a release shares with another one.
@@ -38,6 +40,11 @@ impl Directory {
     /// How many numbers there are, those of releases that left included.
     pub(crate) fn len(&self) -> usize {
         self.releases.len()
+    }
+
+    /// Whether any release may issue cookies.
+    pub(crate) fn issues_cookies(&self) -> bool {
+        self.issuing > 0
     }
 
     /// The release of a name.
@@ -107,6 +114,7 @@ impl Directory {
         if let Some(place) = usize::try_from(number).ok().and_then(|number| self.releases.get_mut(number)) {
             *place = Some(Arc::clone(&release));
         }
+        self.issuing += usize::from(release.issues_cookies());
         self.names.insert(hash(release.name.as_bytes()), (number, 0));
         for (index, name) in (0..).zip(&release.hosts) {
             self.hosts.insert(hash(name.as_bytes()), (number, index));
@@ -119,6 +127,7 @@ impl Directory {
         let Some(release) = usize::try_from(number).ok().and_then(|number| self.releases.get_mut(number)?.take()) else {
             return;
         };
+        self.issuing -= usize::from(release.issues_cookies());
         self.names.remove(hash(release.name.as_bytes()), (number, 0));
         for (index, name) in (0..).zip(&release.hosts) {
             self.hosts.remove(hash(name.as_bytes()), (number, index));

@@ -144,6 +144,11 @@ impl Keying {
         }
     }
 
+    /// Whether a request without a key gets an identity.
+    pub(crate) fn issues_cookies(&self) -> bool {
+        matches!(self.fallback, Fallback::Issue(_))
+    }
+
     /// The salt.
     pub(crate) fn salt(&self) -> &str {
         &self.salt

@@ -31,8 +31,10 @@ use tokio::task::JoinSet;
 use crate::cli::Failure;
 use crate::reconcile::Settings;
 use crate::reconcile::apply::Writer;
+use crate::reconcile::build::digest;
 use crate::reconcile::plan::Pace;
-use crate::reconcile::publish::Module;
+use crate::reconcile::publish::{Filter, Module};
+use crate::{FILTER, REQUEST_FILTER};
 use kind::Kind;
 use lead::Leader;
 use lease::{Candidate, Fence, Timing};
@@ -159,19 +161,22 @@ impl Controller {
         Ok(Settings { document, pace })
     }
 
-    fn module(&self, modules: &Modules) -> Result<Module, Failure> {
+    fn filter(&self) -> Result<Filter, Failure> {
         let Some(url) = &self.filter_url else {
             let base =
                 self.serve_url.clone().unwrap_or_else(|| format!("http://serin.{}.svc.cluster.local:8080", self.namespace));
-            let url = format!("{}{}", base.trim_end_matches('/'), Modules::path(modules.own()));
-            return Ok(Module { url, sha256: Some(modules.own().to_owned()) });
+            let served = |bytes| {
+                let sha256 = digest(bytes);
+                Module { url: format!("{}{}", base.trim_end_matches('/'), Modules::path(&sha256)), sha256: Some(sha256) }
+            };
+            return Ok(Filter { any: served(FILTER), requests: Some(served(REQUEST_FILTER)) });
         };
         if !["oci://", "file://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(Failure::Invalid(format!(
                 "--filter-url: `{url}` has none of the schemes oci://, file://, http://, https://"
             )));
         }
-        Ok(Module { url: url.clone(), sha256: self.filter_sha256.clone() })
+        Ok(Filter { any: Module { url: url.clone(), sha256: self.filter_sha256.clone() }, requests: None })
     }
 
     async fn serve(self) -> Result<(), Failure> {
@@ -179,13 +184,13 @@ impl Controller {
         let timing = Timing { duration: Duration::from_secs(self.lease_seconds) };
         let client = connect(timing.request()).await?;
         let modules = Modules::new(client.clone(), &self.namespace);
-        let module = self.module(&modules)?;
+        let filter = self.filter()?;
         let listener = TcpListener::bind(self.listen)
             .await
             .map_err(|error| Failure::running(&format!("cannot listen on {}", self.listen), error))?;
         let metrics = Metrics::new();
         let ready = Arc::new(AtomicBool::new(false));
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %self.listen, filter = module.url, "serin controller");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %self.listen, filter = filter.any.url, "serin controller");
 
         let (stop, stopped) = channel::channel(false);
         let mut ends = stopped.clone();
@@ -197,7 +202,7 @@ impl Controller {
             controller: self,
             client,
             modules,
-            module,
+            filter,
             settings,
             metrics,
             timing,
@@ -226,7 +231,7 @@ struct Role {
     controller: Controller,
     client: Client,
     modules: Modules,
-    module: Module,
+    filter: Filter,
     settings: Settings,
     metrics: Metrics,
     timing: Timing,
@@ -311,7 +316,7 @@ impl Role {
         let leader = Leader::new(
             writer,
             self.settings.clone(),
-            self.module.clone(),
+            self.filter.clone(),
             self.controller.root_namespace.clone(),
             self.metrics.clone(),
             (recorder, self.timing.request()),

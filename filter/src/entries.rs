@@ -2,6 +2,7 @@
 //!
 //! The dispatcher of the crate proxy-wasm keeps each stream in a map, with a boxed context, and needs four more entries for a
 //! stream's life: creation, done, log and deletion. Here a stream is a number, and what its response needs waits with the host.
+//! Where no release issues cookies responses need nothing, and a module without an entry for them spares each stream a call.
 //! `exports.rs` gives these functions their final names.
 #![expect(unsafe_code, reason = "a function that the host finds by its name")]
 
@@ -9,6 +10,7 @@ use proxy_wasm::types::{Action, LogLevel};
 use serin_config::DOCUMENT_VERSION;
 
 use crate::buffer::Entry;
+use crate::plugin::Responses;
 use crate::{buffer, host, plugin, stream};
 
 /// How often counts go to the host.
@@ -34,9 +36,19 @@ extern "C" fn serin_on_vm_start(_root: u32, _size: usize) -> bool {
 /// A plugin has a new document. Always true: false would give 500 to every request until a good document comes.
 #[unsafe(no_mangle)]
 extern "C" fn serin_on_configure(root: u32, _size: usize) -> bool {
+    configure(root, Responses::Entered)
+}
+
+/// The same in the module that has no entry for responses.
+#[unsafe(no_mangle)]
+extern "C" fn serin_on_configure_requests(root: u32, _size: usize) -> bool {
+    configure(root, Responses::PassedBy)
+}
+
+fn configure(root: u32, responses: Responses) -> bool {
     let entry = Entry::begin();
     let document = host::configuration(&entry).unwrap_or_default();
-    let done = plugin::of_configuration(&entry, root).configure(document);
+    let done = plugin::of_configuration(&entry, root).configure(document, responses);
     host::set_tick_period(if done { FLUSH_MILLISECONDS } else { READ_ON_MILLISECONDS });
     true
 }

@@ -4,11 +4,12 @@
 //! own name. Nearly always there is one, and then no stream needs to ask whose it is.
 
 use std::cell::{Cell, RefCell};
+use std::fmt::Display;
 use std::rc::Rc;
 use std::sync::Arc;
 
 use proxy_wasm::types::LogLevel;
-use serin_config::{Decision, DocumentError, Split, Update};
+use serin_config::{Decision, Split, Update};
 
 use crate::buffer::Entry;
 use crate::counts::{Counts, documents_metric};
@@ -19,6 +20,16 @@ pub(crate) const ROUTING_HEADER: &str = "x-serin-version";
 
 /// How much of a document is read at once while requests wait: less than a millisecond's work.
 const PIECE_BYTES: usize = 32 * 1024;
+
+/// What the module does with responses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Responses {
+    /// They get the cookies that their requests issued.
+    #[default]
+    Entered,
+    /// The host does not show them, so no request may issue a cookie.
+    PassedBy,
+}
 
 /// The state of one plugin.
 #[derive(Default)]
@@ -32,6 +43,7 @@ pub(crate) struct Plugin {
     /// A document that is being read.
     update: RefCell<Option<Update>>,
     counts: RefCell<Counts>,
+    responses: Cell<Responses>,
 }
 
 thread_local! {
@@ -106,7 +118,8 @@ impl Plugin {
 
     /// Takes up a document; a bad one is told and counted, and changes nothing. Says whether it is done with it: while another
     /// document decides, a large change is read in pieces.
-    pub(crate) fn configure(&self, text: Vec<u8>) -> bool {
+    pub(crate) fn configure(&self, text: Vec<u8>, responses: Responses) -> bool {
+        self.responses.set(responses);
         let previous = self.split();
         // Nothing decides yet, and a request that comes before the document would take the default route.
         let piece = if previous.is_some() { PIECE_BYTES } else { usize::MAX };
@@ -136,13 +149,16 @@ impl Plugin {
         }
         match step {
             Ok(None) => {}
+            Ok(Some(split)) if split.issues_cookies() && self.responses.get() == Responses::PassedBy => {
+                self.refuse(&"a release issues a cookie, and this module sees no responses; use serin_filter.wasm", bytes);
+            }
             Ok(Some(split)) => self.adopt(split, bytes),
             Err(error) => self.refuse(&error, bytes),
         }
         !unfinished
     }
 
-    fn refuse(&self, error: &DocumentError, bytes: usize) {
+    fn refuse(&self, error: &dyn Display, bytes: usize) {
         let meanwhile = match self.split() {
             Some(_) => "the last good one keeps deciding",
             None => "there is none yet, so requests take the default route",

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::net::IpAddr;
 
-use serin_config::{Destination, RequestView, Split};
+use serin_config::{Destination, Reason, Release, RequestView, Split};
 
 use crate::buffer::Entry;
 use crate::issued::Issued;
@@ -64,15 +64,15 @@ pub(crate) fn request(entry: &Entry, stream: u32) {
 
 fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
     let request = HostRequest::new(entry);
-    let destination = destination::of_cluster(host::cluster_name(entry).unwrap_or_default()).or_else(|| authority(&request));
-    let decision = split.decide(&destination.unwrap_or_default(), &request);
-    match decision.version {
-        // Overwriting or removing comes first of all: nobody picks a version that a rule does not grant.
-        Some(version) => host::set_request_header(split.routing_header(), version),
-        None if request.first(split.routing_header()).is_some() => {
-            host::remove_request_header(split.routing_header());
-        }
-        None => {}
+    let cluster = destination::of_cluster(host::cluster_name(entry).unwrap_or_default());
+    let release = cluster.as_ref().and_then(|cluster| split.release(cluster));
+    let Some(release) = release.or_else(|| elsewhere(cluster.as_ref(), &request, split)) else {
+        return leave_alone(&request, split);
+    };
+    let decision = release.decide(&request);
+    // Overwriting comes first of all: nobody picks a version that a rule does not grant.
+    if let Some(version) = decision.version {
+        host::set_request_header(split.routing_header(), version);
     }
     if split.report_reason() {
         host::set_filter_state(REASON, &decision.summary());
@@ -84,12 +84,25 @@ fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
     }
 }
 
-/// Where a request goes by what it says itself.
+/// Does for a request that no release routes what has to be done: it names no version.
 #[inline(never)]
-fn authority<'r>(request: &'r HostRequest<'_>) -> Option<Destination<'r>> {
-    request.values(":authority").next().map(Destination::parse)
+fn leave_alone(request: &HostRequest<'_>, split: &Split) {
+    if request.first(split.routing_header()).is_some() {
+        host::remove_request_header(split.routing_header());
+    }
+    if split.report_reason() {
+        host::set_filter_state(REASON, Reason::NoRelease.as_str());
+    }
 }
 
+/// The release by what the request says itself, where the cluster is no service's.
+#[inline(never)]
+fn elsewhere<'s>(cluster: Option<&Destination<'_>>, request: &HostRequest<'_>, split: &'s Split) -> Option<&'s Release> {
+    if cluster.is_some_and(|cluster| destination::is_host(&cluster.host)) {
+        return None;
+    }
+    split.release(&Destination::parse(request.values(":authority").next()?))
+}
 /// Gives a response the cookie that its request issued.
 pub(crate) fn response(stream: u32) {
     if ISSUED.with(|issued| issued.take(stream)) {

@@ -6,16 +6,19 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use serin_controller::FILTER;
+use serin_config::Split;
+use serin_controller::{FILTER, REQUEST_FILTER, filter_for};
 use serin_tests::golden;
 use serin_tests::host::{Exchange, Host, Input, interface};
 use sha2::{Digest, Sha256};
 
 #[test]
 fn imports_and_exports_are_the_committed_ones() {
-    let (imports, exports) = interface(FILTER).unwrap();
-    golden::check("tests/golden/filter.imports.txt", &format!("{}\n", imports.join("\n"))).unwrap();
-    golden::check("tests/golden/filter.exports.txt", &format!("{}\n", exports.join("\n"))).unwrap();
+    for (name, module) in [("filter", FILTER), ("request_filter", REQUEST_FILTER)] {
+        let (imports, exports) = interface(module).unwrap();
+        golden::check(&format!("tests/golden/{name}.imports.txt"), &format!("{}\n", imports.join("\n"))).unwrap();
+        golden::check(&format!("tests/golden/{name}.exports.txt"), &format!("{}\n", exports.join("\n"))).unwrap();
+    }
 }
 
 /// A release with so many rules that do not match, and a sticky cookie.
@@ -58,7 +61,7 @@ fn input() -> Input {
 
 /// The third of three equal requests: by then the VM has what it allocates once.
 fn warm(document: &str) -> (Exchange, Host) {
-    let mut host = Host::load(FILTER).unwrap();
+    let mut host = Host::load(filter_for(&Split::parse(document.as_bytes()).unwrap())).unwrap();
     assert!(host.configure(document.as_bytes()).unwrap());
     host.request(input()).unwrap();
     host.request(input()).unwrap();
@@ -77,7 +80,8 @@ fn what_a_request_costs_is_committed() {
     let mut told = document(0);
     told["reportReason"] = json!(true);
     let elsewhere = json!({"version": 1, "splits": []});
-    let budget = json!({"bytes": FILTER.len(), "requests": {
+    let bytes = json!({"filter": FILTER.len(), "request_filter": REQUEST_FILTER.len()});
+    let budget = json!({"bytes": bytes, "requests": {
         "sticky cookie": cost(&document(0)), "1 rule": cost(&document(1)), "20 rules": cost(&document(20)),
         "1000 rules": cost(&document(1000)), "issued cookie": cost(&issued), "reason told": cost(&told), "no release": cost(&elsewhere)}});
     golden::check("tests/golden/filter.budget.json", &format!("{}\n", serde_json::to_string_pretty(&budget).unwrap()))
@@ -161,7 +165,7 @@ fn a_sticky_cookie_takes_three_host_calls() {
 }
 
 /// Builds the filter from a copy of the sources in another folder.
-fn rebuilt(folder: &Path) -> Vec<u8> {
+fn rebuilt(folder: &Path) -> [Vec<u8>; 2] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let listed = Command::new("git").args(["ls-files", "-co", "--exclude-standard"]).current_dir(&root).output().unwrap();
     for file in String::from_utf8(listed.stdout).unwrap().lines().filter(|file| root.join(file).is_file()) {
@@ -181,7 +185,7 @@ fn rebuilt(folder: &Path) -> Vec<u8> {
         .status()
         .unwrap();
     assert!(done.success());
-    fs::read(out.join("serin_filter.wasm")).unwrap()
+    ["serin_filter.wasm", "serin_request_filter.wasm"].map(|module| fs::read(out.join(module)).unwrap())
 }
 
 #[test]
@@ -190,6 +194,8 @@ fn two_folders_give_the_same_bytes() {
     let near = rebuilt(&folders.path().join("a"));
     let far = rebuilt(&folders.path().join("somewhere/else"));
     let digest = |bytes: &[u8]| Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    assert_eq!(digest(&near), digest(&far));
-    assert_eq!(digest(&near), digest(FILTER));
+    for (near, (far, carried)) in near.iter().zip(far.iter().zip([FILTER, REQUEST_FILTER])) {
+        assert_eq!(digest(near), digest(far));
+        assert_eq!(digest(near), digest(carried));
+    }
 }

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use serde_json::json;
-use serin_controller::FILTER;
+use serin_controller::{FILTER, REQUEST_FILTER};
 use serin_tests::host::{Exchange, Host, Input};
 
 fn document(weight: u32) -> Vec<u8> {
@@ -142,4 +142,28 @@ fn requests_and_documents_leave_no_memory_behind() {
     }
     host.tick().unwrap();
     assert_eq!((host.memory_bytes(), host.metric_definitions()), before);
+}
+
+#[test]
+fn who_sees_no_responses_issues_no_cookies() {
+    let mut host = Host::load(REQUEST_FILTER).unwrap();
+    let issues = String::from_utf8(document(100_000)).unwrap();
+    let plain = issues.replace(r#""otherwise":{"issueCookie":{"maxAge":60,"name":"sid"}}"#, r#""otherwise":"stable""#);
+    assert_ne!(plain, issues);
+    assert!(host.configure(plain.as_bytes()).unwrap());
+    assert!(host.configure(issues.as_bytes()).unwrap(), "the filter must never answer false");
+    let log = host.logs().last().unwrap();
+    assert!(log.contains("a release issues a cookie, and this module sees no responses; use serin_filter.wasm"), "{log}");
+    assert!(log.contains("the last good one keeps deciding"), "{log}");
+    let known = ask(&mut host, &CART);
+    assert_eq!((version(&known), known.entries.get("proxy_on_response_headers")), (Some("v2"), None));
+    assert_eq!(version(&ask(&mut host, &[(":authority", b"cart:80"), ("x-request-id", b"1")])), Some("v1"));
+    // An issuing rule counts too, and a release that leaves takes its cookies with it.
+    let rule = r#""rules":[{"name":"r","when":[{"path":{"exact":"/"}}],"buckets":[["v2",1]],"sticky":{"by":[{"cookie":"u"}],"otherwise":{"issueCookie":{"name":"u"}}}}]"#;
+    let by_rule =
+        plain.replace(r#""splits":["#, &format!(r#""splits":[{{"release":"a/b","hosts":["b"],"stable":"v1",{rule}}},"#));
+    assert!(host.configure(by_rule.as_bytes()).unwrap());
+    assert!(host.logs().last().unwrap().contains("a release issues a cookie"), "{:?}", host.logs().last());
+    assert!(host.configure(plain.replace("v2", "v3").as_bytes()).unwrap());
+    assert_eq!(version(&ask(&mut host, &CART)), Some("v3"));
 }

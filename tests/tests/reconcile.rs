@@ -10,7 +10,7 @@ use serin_config::{ReleaseSplit, SplitDocument};
 use serin_controller::cluster::kind::Kind;
 use serin_controller::cluster::world::World;
 use serin_controller::reconcile::plan::{Pace, versions_of};
-use serin_controller::reconcile::publish::{DOCUMENT_LIMIT, Entry, Scope, documents};
+use serin_controller::reconcile::publish::{DOCUMENT_LIMIT, Entry, Filter, Module, Scope, documents};
 use serin_controller::reconcile::references::{Shared, dereference};
 use serin_controller::reconcile::resource::Resource;
 use serin_controller::reconcile::{Change, Memory, Outcome, Settings, pass};
@@ -312,4 +312,32 @@ fn what_does_not_fit_stays_out_and_nobody_loses_a_place() {
     let third = documents(&wanted, &second.entries, &settings).unwrap();
     let left_out = if third.left_out.is_empty() { third } else { documents(&wanted, &third.entries, &settings).unwrap() };
     assert_eq!((left_out.left_out, left_out.entries), (BTreeSet::new(), wanted));
+}
+
+#[test]
+fn only_a_scope_that_issues_cookies_needs_the_module_for_them() {
+    let settings = SplitDocument::new(Vec::new());
+    let mut issuing = entry("a/issuing", 1);
+    issuing.served.sticky = serde_json::from_value(json!({"by": [], "otherwise": {"issueCookie": {"name": "id"}}})).unwrap();
+    let mut behind = entry("b/behind", 1);
+    behind.waypoint = Some(("b".to_owned(), "waypoint".to_owned()));
+    let waypoint = Scope::Waypoint("b".to_owned(), "waypoint".to_owned());
+    let wanted = BTreeMap::from([("a/issuing".to_owned(), issuing), ("b/behind".to_owned(), behind)]);
+    let documents = documents(&wanted, &BTreeMap::new(), &settings).unwrap();
+    assert!(documents.scopes.contains_key(&waypoint));
+    assert_eq!(documents.issuing, BTreeSet::from([Scope::Mesh]));
+
+    let module = |url: &str| Module { url: url.to_owned(), sha256: None };
+    let filter = Filter { any: module("any"), requests: Some(module("requests")) };
+    let plugin = |url: &str| {
+        let plugin = json!({"apiVersion": "extensions.istio.io/v1alpha1", "kind": "WasmPlugin", "spec": {"url": url}});
+        std::sync::Arc::new(serde_json::from_value(plugin).unwrap())
+    };
+    let chosen = |issues: bool, url: Option<&str>| filter.module(issues, url.map(plugin).as_ref()).url.as_str();
+    assert_eq!([None, Some("requests"), Some("earlier")].map(|url| chosen(false, url)), ["requests"; 3]);
+    assert_eq!([None, Some("requests"), Some("earlier"), Some("any")].map(|url| chosen(true, url)), ["any"; 4]);
+    // One change is enough for a version.
+    assert_eq!(chosen(false, Some("any")), "any");
+    let elsewhere = Filter { requests: None, ..filter.clone() };
+    assert_eq!(elsewhere.module(false, None).url, "any");
 }

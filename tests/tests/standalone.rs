@@ -291,6 +291,56 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
     assert_eq!(standalone.documents("rejected").unwrap(), 0);
 }
 
+#[test]
+fn cookies_to_issue_take_another_module_and_fail_no_request() {
+    if !ready() {
+        return;
+    }
+    let issuing = json!({"by": [{"cookie": "user"}, {"cookie": "sid"}], "otherwise": {"issueCookie": {"name": "sid"}}});
+    let plain = json!({"by": [{"cookie": "user"}]});
+    // Another weight each time, so that each is another document.
+    let step = |step: u32| {
+        let mut spec = spec(&[("v2", &Weight::from_buckets(50_000 + step).unwrap().to_string())]);
+        spec["sticky"] = if step % 2 == 1 { issuing.clone() } else { plain.clone() };
+        spec
+    };
+    let standalone = Standalone::start(&["v1", "v2"], &step(0), 2).unwrap();
+    let module = || {
+        let config = std::fs::read_to_string(standalone.file().with_file_name("state").join("ecds.json")).unwrap();
+        let names = ["serin_filter.wasm", "serin_request_filter.wasm"];
+        names.into_iter().filter(|name| config.contains(&format!("/{name}\""))).collect::<Vec<_>>()
+    };
+    let issued = || {
+        let visitor = Connection::open(standalone.listen).unwrap().get(HOST, "/", &[]).unwrap();
+        visitor.header("set-cookie").is_some_and(|cookie| cookie.starts_with("sid="))
+    };
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let _done = Done(&done);
+        for client in 0..2 {
+            let (done, standalone) = (&done, &standalone);
+            scope.spawn(move || {
+                let mut connection = Connection::open(standalone.listen).unwrap();
+                for user in (client..10_000).step_by(2).cycle().take_while(|_| !done.load(Ordering::Relaxed)) {
+                    let version = body(&connection.send(&user_request(user, "")).unwrap());
+                    match bucket(user) {
+                        at if at < 50_000 => assert_eq!(version, "v2"),
+                        at if at >= 50_010 => assert_eq!(version, "v1"),
+                        _ => {}
+                    }
+                }
+            });
+        }
+        assert_eq!((module(), issued()), (vec!["serin_request_filter.wasm"], false));
+        for number in 1..7 {
+            standalone.apply(&step(number)).unwrap();
+            let expected = if number % 2 == 1 { "serin_filter.wasm" } else { "serin_request_filter.wasm" };
+            assert_eq!((module(), issued()), (vec![expected], number % 2 == 1), "step {number}");
+        }
+    });
+    assert_eq!(standalone.documents("rejected").unwrap(), 0);
+}
+
 /// An upstream that answers only once it is told to.
 struct Slow {
     address: std::net::SocketAddr,

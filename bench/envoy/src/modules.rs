@@ -24,7 +24,8 @@ impl Modules {
             fs::metadata(path).map_err(|error| format!("filter {name}: {}: {error}", path.display()))?;
         }
         let modules = Self { directory: TempDir::new()?, others: others.to_vec() };
-        fs::write(modules.serin(), serin_controller::FILTER)?;
+        fs::write(modules.serin(), serin_controller::REQUEST_FILTER)?;
+        fs::write(modules.of("serin-any"), serin_controller::FILTER)?;
         peer("sdk", "", &modules.of("sdk-empty"))?;
         peer("sdk", "decide", &modules.of("sdk-decide"))?;
         peer("bare", "", &modules.of("bare-empty"))?;
@@ -37,7 +38,7 @@ impl Modules {
         self.directory.path().join(name).with_extension("wasm")
     }
 
-    /// Serin's filter.
+    /// Serin's filter, as proxies have it where no release issues cookies.
     pub(crate) fn serin(&self) -> PathBuf {
         self.of("serin")
     }

@@ -18,7 +18,7 @@ use super::metrics::Metrics;
 use super::world::{Name, Object, Seen, World, name_of};
 use crate::reconcile::apply::Writer;
 use crate::reconcile::hosts::release_of;
-use crate::reconcile::publish::{Entry, Module, Scope, document_of, plugin_name};
+use crate::reconcile::publish::{Entry, Filter, Scope, document_of, plugin_name};
 use crate::reconcile::references::Shared;
 use crate::reconcile::resource::Resource;
 use crate::reconcile::{Memory, Settings};
@@ -39,7 +39,7 @@ pub(super) struct Leader {
     pub(super) published: BTreeMap<String, Entry>,
     pub(super) writer: Writer,
     pub(super) settings: Settings,
-    pub(super) module: Module,
+    pub(super) filter: Filter,
     pub(super) root_namespace: String,
     pub(super) metrics: Metrics,
     /// Writes events, and how long one may take.
@@ -51,6 +51,11 @@ pub(super) struct Leader {
     /// When a document that could not be written is tried again.
     pub(super) documents_wake: Option<Instant>,
     pub(super) documents_failures: u32,
+    /// Until when proxies may still be fetching another module: an agent that is slow to must not bring its document after a
+    /// newer one (istio/istio#59911).
+    pub(super) documents_held: Option<Instant>,
+    /// Whether documents were late, so that the releases in them do not know yet.
+    pub(super) documents_late: bool,
     owners: BTreeMap<String, String>,
     dirty: BTreeSet<Name>,
     begun: bool,
@@ -60,7 +65,7 @@ impl Leader {
     pub(super) fn new(
         writer: Writer,
         settings: Settings,
-        module: Module,
+        filter: Filter,
         root_namespace: String,
         metrics: Metrics,
         recorder: (Recorder, Duration),
@@ -72,7 +77,7 @@ impl Leader {
             published: BTreeMap::new(),
             writer,
             settings,
-            module,
+            filter,
             root_namespace,
             metrics,
             recorder,
@@ -81,6 +86,8 @@ impl Leader {
             failures: BTreeMap::new(),
             documents_wake: None,
             documents_failures: 0,
+            documents_held: None,
+            documents_late: false,
             owners: BTreeMap::new(),
             dirty: BTreeSet::new(),
             begun: false,

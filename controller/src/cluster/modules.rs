@@ -12,12 +12,13 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 
-use crate::FILTER;
 use crate::reconcile::build::digest;
 use crate::reconcile::hosts::{MANAGED_BY, MANAGER};
+use crate::{FILTER, REQUEST_FILTER};
 
-/// So many modules stay: the current one, and those that proxies may still be told of.
-const KEPT: usize = 4;
+/// So many modules stay: those of this version, and those that proxies may still be told of.
+const KEPT: usize = 8;
+const OWN: [&[u8]; 2] = [FILTER, REQUEST_FILTER];
 const LABEL: &str = "serin.dev/filter";
 const KEY: &str = "filter.wasm";
 
@@ -25,7 +26,8 @@ const KEY: &str = "filter.wasm";
 #[derive(Clone)]
 pub struct Modules {
     api: Api<ConfigMap>,
-    own: Arc<str>,
+    /// This version's own, by their digests.
+    own: Arc<[(String, &'static [u8])]>,
     others: Arc<Mutex<HashMap<String, Bytes>>>,
 }
 
@@ -33,13 +35,11 @@ impl Modules {
     /// The modules of a controller's namespace.
     #[must_use]
     pub fn new(client: Client, namespace: &str) -> Self {
-        Self { api: Api::namespaced(client, namespace), own: digest(FILTER).into(), others: Arc::default() }
-    }
-
-    /// The digest of this version's own filter.
-    #[must_use]
-    pub fn own(&self) -> &str {
-        &self.own
+        Self {
+            api: Api::namespaced(client, namespace),
+            own: OWN.map(|module| (digest(module), module)).into(),
+            others: Arc::default(),
+        }
     }
 
     /// The path under which a module is served.
@@ -50,8 +50,8 @@ impl Modules {
 
     /// A module by its digest.
     pub async fn get(&self, sha256: &str) -> Option<Bytes> {
-        if *self.own == *sha256 {
-            return Some(Bytes::from_static(FILTER));
+        if let Some((_, own)) = self.own.iter().find(|(digest, _)| digest == sha256) {
+            return Some(Bytes::from_static(own));
         }
         if sha256.len() != 64 || !sha256.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return None;
@@ -77,20 +77,24 @@ impl Modules {
     /// # Errors
     /// The API server's.
     pub async fn keep(&self) -> Result<(), kube::Error> {
-        let own = config_map(&self.own);
-        if self.api.get_metadata_opt(&own).await?.is_none() {
+        for (sha256, module) in &*self.own {
+            let name = config_map(sha256);
+            if self.api.get_metadata_opt(&name).await?.is_some() {
+                continue;
+            }
             let labels = [(MANAGED_BY, MANAGER), (LABEL, "true")].map(|(key, value)| (key.to_owned(), value.to_owned()));
             let map = ConfigMap {
-                metadata: ObjectMeta { name: Some(own.clone()), labels: Some(labels.into()), ..ObjectMeta::default() },
-                binary_data: Some([(KEY.to_owned(), ByteString(FILTER.to_vec()))].into()),
+                metadata: ObjectMeta { name: Some(name.clone()), labels: Some(labels.into()), ..ObjectMeta::default() },
+                binary_data: Some([(KEY.to_owned(), ByteString(module.to_vec()))].into()),
                 immutable: Some(true),
                 ..ConfigMap::default()
             };
-            self.api.patch(&own, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&map)).await?;
+            self.api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&map)).await?;
         }
         let mut all = self.api.list_metadata(&ListParams::default().labels(LABEL)).await?.items;
         all.sort_by_key(|map| std::cmp::Reverse(map.creation_timestamp().map(|time| time.0)));
-        for old in all.iter().skip(KEPT).filter(|map| map.name_any() != own) {
+        let own: Vec<String> = self.own.iter().map(|(sha256, _)| config_map(sha256)).collect();
+        for old in all.iter().skip(KEPT).filter(|map| !own.contains(&map.name_any())) {
             self.api.delete(&old.name_any(), &DeleteParams::default()).await?;
         }
         Ok(())

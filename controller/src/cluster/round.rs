@@ -127,6 +127,13 @@ impl Leader {
         if same && !self.documents_due {
             return Trouble::default();
         }
+        if let Some(until) = self.documents_held.filter(|until| *until > Instant::now()) {
+            (self.documents_due, self.documents_wake, self.documents_late) = (false, Some(until), true);
+            let changes =
+                |(id, entry): &(String, Entry)| !self.published.get(id).is_some_and(|known| known.same_for_proxies(entry));
+            let held = entries.into_iter().filter(changes).map(|(id, _)| id).collect();
+            return Trouble { held, ..Trouble::default() };
+        }
         let documents = match publish::documents(&entries, &self.published, &self.settings.document) {
             Ok(documents) => documents,
             Err(cause) => {
@@ -137,10 +144,14 @@ impl Leader {
                 };
             }
         };
-        let mut trouble = Trouble { left_out: documents.left_out.clone(), all: None };
+        let mut trouble = Trouble { left_out: documents.left_out.clone(), ..Trouble::default() };
         for (scope, document) in &documents.scopes {
-            let wanted = publish::plugin(scope, document, &self.module, &self.root_namespace);
-            let found = self.world.get(Kind::WasmPlugin, &wanted.namespace, &wanted.name).cloned();
+            let (namespace, name) = publish::plugin_name(scope, &self.root_namespace);
+            let found = self.world.get(Kind::WasmPlugin, &namespace, &name).cloned();
+            let module = self.filter.module(documents.issuing.contains(scope), found.as_ref());
+            let wanted = publish::plugin(scope, document, module, &self.root_namespace);
+            let other_module =
+                found.as_ref().is_some_and(|found| found.data.pointer("/spec/url") != Some(&module.url.as_str().into()));
             if *scope == publish::Scope::Mesh {
                 self.metrics.document(document.to_json().len());
             }
@@ -153,7 +164,12 @@ impl Leader {
                     false => self.writer.apply(&wanted, found.as_ref()).await.map_err(|error| error.to_string()),
                 };
                 match done {
-                    Ok(object) => self.wrote(Kind::WasmPlugin, object),
+                    Ok(object) => {
+                        self.wrote(Kind::WasmPlugin, object);
+                        if other_module {
+                            self.documents_held = Some(Instant::now() + self.settings.pace.settle);
+                        }
+                    }
                     Err(cause) => {
                         tracing::warn!(cause, "cannot publish");
                         trouble.all = Some(cause);
@@ -169,6 +185,7 @@ impl Leader {
         self.documents_due = false;
         match &trouble.all {
             Some(_) => {
+                self.documents_late = true;
                 self.documents_wake = Some(Instant::now() + backoff(self.documents_failures));
                 self.documents_failures += 1;
             }
@@ -182,9 +199,15 @@ impl Leader {
     fn took(&mut self, entries: BTreeMap<String, Entry>) {
         let all: BTreeSet<&String> = entries.keys().chain(self.published.keys()).collect();
         let leads = |entries: &BTreeMap<String, Entry>, id: &String| entries.get(id).map(|entry| versions_of(&entry.served));
+        // Those of a document that was late were told so, and hear now that it is there.
+        let late = std::mem::take(&mut self.documents_late);
+        let served = |entries: &BTreeMap<String, Entry>, id: &String| entries.get(id).map(|entry| entry.served.clone());
         let moved: Vec<Name> = all
             .into_iter()
-            .filter(|id| leads(&entries, id) != leads(&self.published, id))
+            .filter(|id| {
+                leads(&entries, id) != leads(&self.published, id)
+                    || late && served(&entries, id) != served(&self.published, id)
+            })
             .filter_map(|id| id.split_once('/').map(|(namespace, name)| (namespace.to_owned(), name.to_owned())))
             .collect();
         for name in moved {
@@ -333,6 +356,8 @@ impl Leader {
 #[derive(Default)]
 struct Trouble {
     left_out: BTreeSet<String>,
+    /// Releases whose change waits for the proxies.
+    held: BTreeSet<String>,
     all: Option<String>,
 }
 
@@ -340,6 +365,10 @@ impl Trouble {
     fn condition(&self, id: &str) -> Option<Condition> {
         if let Some(cause) = &self.all {
             return Some(Condition::not_programmed("WriteFailed", cause.clone()));
+        }
+        if self.held.contains(id) {
+            let message = "proxies are taking up another module of the filter; the change follows in a moment";
+            return Some(Condition::not_programmed("Pending", message.to_owned()));
         }
         self.left_out.contains(id).then(|| {
             let message = format!(

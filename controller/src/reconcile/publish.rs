@@ -48,11 +48,37 @@ pub struct Module {
     pub sha256: Option<String>,
 }
 
+/// The modules of the filter: for any document, and for those that issue no cookies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Filter {
+    /// The one that also enters on responses.
+    pub any: Module,
+    /// The one that does not, if proxies can get it: each stream costs less there.
+    pub requests: Option<Module>,
+}
+
+impl Filter {
+    /// The module of a scope, by whether its document issues cookies and by the WasmPlugin that is there.
+    ///
+    /// A proxy reads the whole document anew for another module, so a plugin that has the one for any document keeps it: a
+    /// version of Serin changes the module once.
+    #[must_use]
+    pub fn module(&self, issues_cookies: bool, plugin: Option<&Object>) -> &Module {
+        let url = plugin.and_then(|plugin| plugin.data.pointer("/spec/url")?.as_str());
+        match &self.requests {
+            Some(requests) if !issues_cookies && url != Some(&self.any.url) => requests,
+            _ => &self.any,
+        }
+    }
+}
+
 /// The documents of all scopes, and the releases that do not fit.
 #[derive(Debug, Default)]
 pub struct Documents {
     /// By scope, each compiled once.
     pub scopes: BTreeMap<Scope, SplitDocument>,
+    /// The scopes whose document issues cookies.
+    pub issuing: BTreeSet<Scope>,
     /// What they hold of each release.
     pub entries: BTreeMap<String, Entry>,
     /// Releases of which the documents hold an earlier state, or nothing.
@@ -121,11 +147,14 @@ pub fn documents(
             document.automata.extend(entry.automata.iter().map(|(pattern, automaton)| (pattern.clone(), automaton.clone())));
         }
     }
-    for document in scopes.values() {
-        Split::compile(document).map_err(|error| error.to_string())?;
+    let mut issuing = BTreeSet::new();
+    for (scope, document) in &scopes {
+        if Split::compile(document).map_err(|error| error.to_string())?.issues_cookies() {
+            issuing.insert(scope.clone());
+        }
     }
     let entries = entries.into_iter().map(|(id, entry)| (id.clone(), entry.clone())).collect();
-    Ok(Documents { scopes, entries, left_out })
+    Ok(Documents { scopes, issuing, entries, left_out })
 }
 
 fn size_of(entry: &Entry) -> usize {

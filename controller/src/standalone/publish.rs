@@ -10,16 +10,16 @@ use super::admin::{Admin, Stats};
 use super::files::Directory;
 use super::resolve::Served;
 use super::{envoy, message};
-use crate::FILTER;
 use crate::api::standalone::StandaloneSpec;
 use crate::cli::Failure;
+use crate::{FILTER, REQUEST_FILTER};
 
 /// How long Envoy may take to serve, or to take a file.
 const CAP: Duration = Duration::from_secs(30);
 /// How often a condition is asked for.
 const PERIOD: Duration = Duration::from_millis(5);
-/// The file of the filter.
-const MODULE: &str = "serin_filter.wasm";
+/// The files of the filter: with an entry for responses, and without.
+const MODULES: [(&str, &[u8]); 2] = [("serin_filter.wasm", FILTER), ("serin_request_filter.wasm", REQUEST_FILTER)];
 
 /// One of Envoy's files, and the statistics that tell what became of it.
 struct Target {
@@ -43,7 +43,9 @@ impl Publisher {
     pub(super) fn write_all(&self, served: &Served) -> Result<(), Failure> {
         let (spec, directory) = (&served.spec, &self.directory);
         directory.keep(&served.checked.state)?;
-        directory.write(MODULE, FILTER)?;
+        for (module, bytes) in MODULES {
+            directory.write(module, bytes)?;
+        }
         // The clusters come last: until then those of the state that was refused are there as well.
         for (target, content) in [
             (FILTER_CONFIG, self.filter(served)),
@@ -98,7 +100,9 @@ impl Publisher {
     }
 
     fn filter(&self, served: &Served) -> Value {
-        envoy::filter(&self.directory.path().join(MODULE), &served.checked.document.to_json())
+        let [(any, _), (requests, _)] = MODULES;
+        let module = if served.checked.split.issues_cookies() { any } else { requests };
+        envoy::filter(&self.directory.path().join(module), &served.checked.document.to_json())
     }
 
     /// Replaces a file and waits until Envoy has taken it.

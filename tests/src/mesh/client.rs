@@ -60,6 +60,14 @@ impl Client {
         let response = self.connection.get(&self.host, path, &headers)?;
         Ok(Answer { status: response.status, version: response.header("x-pod-version").unwrap_or_default() })
     }
+
+    /// The cookie that somebody without any is given.
+    ///
+    /// # Errors
+    /// The connection breaks.
+    pub fn issued(&mut self) -> Result<Option<String>> {
+        Ok(self.connection.get(&self.host, "/reviews/0", &[])?.header("set-cookie"))
+    }
 }
 
 /// A request as the story tells it: `:path`, and headers.

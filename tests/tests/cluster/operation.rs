@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use serin_controller::cluster::modules::config_map;
 use serin_controller::cluster::rbac;
 use serin_controller::reconcile::build::digest;
+use serin_controller::{FILTER, REQUEST_FILTER};
 use serin_tests::mesh::{
     CONTROLLER, Client, Controller, agree, apply, await_reason, eventually, get, kubectl, patch, release, reviews,
 };
@@ -17,6 +18,7 @@ pub(crate) const TESTS: Tests = &[
     ("operation::it_needs_exactly_the_rights_that_it_has", it_needs_exactly_its_rights),
     ("operation::every_replica_serves_every_filter", every_replica_serves_every_filter),
     ("operation::a_new_version_of_the_filter_takes_over_without_a_gap", a_new_filter),
+    ("operation::the_first_cookie_that_is_issued_changes_the_module_once", the_first_cookie),
     ("operation::the_filter_can_come_from_elsewhere", the_filter_from_elsewhere),
     ("operation::metrics_tell_phases_shares_and_writes", metrics),
     ("operation::events_tell_what_an_owner_wants_to_hear", events),
@@ -86,12 +88,9 @@ fn it_needs_exactly_its_rights() -> Outcome {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": format!("serin-filter-{number:016}"), "namespace": "serin-system",
             "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": "AGFzbQ=="}})
     };
-    apply(&(0..6).map(old).collect::<Vec<_>>())?;
+    apply(&(0..10).map(old).collect::<Vec<_>>())?;
     kubectl(&["delete", "lease", "-n", "serin-system", "serin", "--ignore-not-found"], "")?;
-    kubectl(
-        &["delete", "configmap", "-n", "serin-system", &config_map(&digest(serin_controller::FILTER)), "--ignore-not-found"],
-        "",
-    )?;
+    kubectl(&["delete", "configmap", "-n", "serin-system", &config_map(&digest(FILTER)), "--ignore-not-found"], "")?;
     let controller = Controller::start("rights", CONTROLLER, &[])?;
     let workload = json!({"images": {"reviews": "examples-bookinfo-reviews-v2:1.16.2"}});
     apply(&[release(
@@ -132,7 +131,6 @@ fn every_replica_serves_every_filter() -> Outcome {
     let leader = Controller::start("serves-first", CONTROLLER, &[])?;
     eventually("it leads", || Ok(if leader.metric("serin_leader", "")? == 1.0 { Ok(()) } else { Err("not yet".into()) }))?;
     let standby = Controller::start("serves-second", "127.0.0.1:18086", &[])?;
-    let own = digest(serin_controller::FILTER);
     // What a controller of another version has put there.
     let other = b"\0asm of another version".to_vec();
     let sha = digest(&other);
@@ -144,12 +142,15 @@ fn every_replica_serves_every_filter() -> Outcome {
         json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map(&sha), "namespace": "serin-system",
         "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}}),
     ])?;
-    let kept = get("configmap", "serin-system", &config_map(&own))?;
-    assert_eq!(kept["immutable"], true);
+    for own in [FILTER, REQUEST_FILTER] {
+        assert_eq!(get("configmap", "serin-system", &config_map(&digest(own)))?["immutable"], true);
+    }
     for replica in [&leader, &standby] {
-        assert_eq!(replica.http(&format!("/filter/{own}.wasm"))?, (200, serin_controller::FILTER.to_vec()));
+        for own in [FILTER, REQUEST_FILTER] {
+            assert_eq!(replica.http(&format!("/filter/{}.wasm", digest(own)))?, (200, own.to_vec()));
+        }
         assert_eq!(replica.http(&format!("/filter/{sha}.wasm"))?, (200, other.clone()));
-        for path in ["/filter/none.wasm", "/filter/..%2fx.wasm", &format!("/filter/{own}")] {
+        for path in ["/filter/none.wasm", "/filter/..%2fx.wasm", &format!("/filter/{sha}")] {
             assert_eq!(replica.http(path)?.0, 404, "{path}");
         }
         assert_eq!(replica.http("/readyz")?.0, 200);
@@ -163,7 +164,7 @@ fn a_new_filter() -> Outcome {
     let space = "upgrade";
     reviews(space, &[("v1", 1), ("v2", 1)])?;
     // The earlier version of the filter: other bytes, the same behaviour (a custom section at the end).
-    let mut earlier = serin_controller::FILTER.to_vec();
+    let mut earlier = REQUEST_FILTER.to_vec();
     earlier.extend([0, 8, 7, b'e', b'a', b'r', b'l', b'i', b'e', b'r']);
     let sha = digest(&earlier);
     let encoded = {
@@ -184,7 +185,7 @@ fn a_new_filter() -> Outcome {
     patch("wasmplugin", "istio-system", "serin", &json!({"spec": {"url": url, "sha256": sha}}))?;
     let watcher = serin_tests::mesh::Watcher::start(space)?;
     let after = Controller::start("upgrade-after", CONTROLLER, &[])?;
-    let own = digest(serin_controller::FILTER);
+    let own = digest(REQUEST_FILTER);
     eventually("the url is the new one", || {
         let plugin = get("wasmplugin", "istio-system", "serin")?;
         Ok(if plugin["spec"]["sha256"] == own { Ok(()) } else { Err(plugin["spec"]["url"].to_string()) })
@@ -196,11 +197,53 @@ fn a_new_filter() -> Outcome {
     Ok(())
 }
 
+fn the_first_cookie() -> Outcome {
+    let space = "cookies";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    // Other tests have their own history.
+    kubectl(&["delete", "wasmplugin", "-n", "istio-system", "serin", "--ignore-not-found"], "")?;
+    // Time enough to change something meanwhile.
+    let pace = ["--settle-ms", "3000", "--drain-ms", "600", "--lease-seconds", "3"];
+    let controller = Controller::start("cookies", CONTROLLER, &pace)?;
+    apply(&[release(space, half())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let mut client = Client::of(space)?;
+    agree(space, &mut client)?;
+    let module =
+        || Ok::<_, Box<dyn std::error::Error>>(get("wasmplugin", "istio-system", "serin")?["spec"]["sha256"].clone());
+    assert_eq!((module()?, client.issued()?), (digest(REQUEST_FILTER).into(), None));
+    let watcher = serin_tests::mesh::Watcher::start(space)?;
+    let issue = json!({"sticky": {"otherwise": {"issueCookie": {"name": "serin"}}}});
+    patch("crel", space, "reviews", &json!({"spec": issue}))?;
+    eventually("the module is the one for cookies", || {
+        Ok(if module()? == digest(FILTER) { Ok(()) } else { Err("not yet".to_owned()) })
+    })?;
+    // What follows waits until proxies have it, and is said to.
+    patch("crel", space, "reviews", &json!({"spec": {"canaries": [{"version": "v2", "weight": "60%"}]}}))?;
+    await_reason(space, "reviews", "Programmed", "Pending")?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut client)?;
+    let cookie = client.issued()?;
+    assert!(cookie.as_ref().is_some_and(|cookie| cookie.starts_with("serin=")), "{cookie:?}");
+    // One change is enough: the module for any document stays.
+    patch("crel", space, "reviews", &json!({"spec": {"sticky": {"otherwise": "stable"}}}))?;
+    eventually("no cookie is issued", || {
+        Ok(if client.issued()?.is_none() { Ok(()) } else { Err("it still is".to_owned()) })
+    })?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    agree(space, &mut client)?;
+    assert_eq!(module()?, digest(FILTER));
+    watcher.finish()?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
 fn the_filter_from_elsewhere() -> Outcome {
     let space = "elsewhere";
     reviews(space, &[("v1", 1), ("v2", 1)])?;
     let file = PathBuf::from(std::env::var_os("RUN").ok_or("RUN is not set")?).join("filter.wasm");
-    std::fs::write(&file, serin_controller::FILTER)?;
+    std::fs::write(&file, FILTER)?;
     let url = format!("file://{}", file.display());
     let controller = Controller::start("elsewhere", CONTROLLER, &["--filter-url", &url])?;
     apply(&[release(space, half())])?;
@@ -211,7 +254,7 @@ fn the_filter_from_elsewhere() -> Outcome {
     assert_eq!(controller.terminate()?, Some(0));
     // Back to the one that it serves itself.
     let controller = Controller::start("elsewhere", CONTROLLER, &[])?;
-    let own = digest(serin_controller::FILTER);
+    let own = digest(REQUEST_FILTER);
     eventually("the digest is back", || {
         let plugin = get("wasmplugin", "istio-system", "serin")?;
         Ok(if plugin["spec"]["sha256"] == own { Ok(()) } else { Err(plugin["spec"].to_string()) })

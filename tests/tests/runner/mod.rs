@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use serin_controller::FILTER;
+use serin_controller::filter_for;
 use serin_tests::corpus::{Asked, Case, Expect};
 use serin_tests::host::{Host, Input};
 
@@ -36,11 +36,11 @@ pub(crate) fn engine(case: &Case) -> Outcome {
     Ok(())
 }
 
-/// The built filter in the strict host.
+/// The filter that the document needs, as built, in the strict host.
 pub(crate) fn wasm(case: &Case) -> Outcome {
     let mut checked = case.compile()?;
     checked.document.report_reason = true;
-    let mut host = Host::load(FILTER)?;
+    let mut host = Host::load(filter_for(&checked.split))?;
     if !host.configure(checked.document.to_json().as_bytes())? {
         return Err("the filter answers false to its configuration".into());
     }

@@ -5,7 +5,7 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use serin_controller::FILTER;
+use serin_controller::{FILTER, REQUEST_FILTER};
 use serin_tests::corpus::{Asked, Case};
 use serin_tests::envoy::{Envoy, filter};
 use serin_tests::http::Connection;
@@ -72,8 +72,9 @@ fn request(asked: &Asked, destination: &str, headers: Vec<(Vec<u8>, Vec<u8>)>) -
 
 fn start(cases: &[Case]) -> Result<(Envoy, tempfile::TempDir), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
-    let module = directory.path().join("filter.wasm");
-    std::fs::write(&module, FILTER)?;
+    let (any, requests) = (directory.path().join("filter.wasm"), directory.path().join("request_filter.wasm"));
+    std::fs::write(&any, FILTER)?;
+    std::fs::write(&requests, REQUEST_FILTER)?;
     // The upstream of all clusters is this Envoy's own listener on a socket file, which answers 200.
     let upstream = directory.path().join("upstream");
     let mut listeners = vec![json!({
@@ -94,7 +95,8 @@ fn start(cases: &[Case]) -> Result<(Envoy, tempfile::TempDir), Box<dyn Error>> {
             routes.push(json!({"match": matches, "route": {"cluster": cluster, "timeout": "5s"}}));
             clusters.insert(cluster);
         }
-        let wasm = filter(&case.name, &module, &checked.document.to_json());
+        let module = if checked.split.issues_cookies() { &any } else { &requests };
+        let wasm = filter(&case.name, module, &checked.document.to_json());
         listeners.push(json!({
             "name": case.name,
             "address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}},
