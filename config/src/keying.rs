@@ -198,11 +198,12 @@ impl Source {
     fn value<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {
             KeyFrom::Text(TextSource::Cookie(name)) => of_cookie(request, name.as_bytes()).map(Cow::Borrowed),
+            KeyFrom::Text(TextSource::Header(name)) => joined(request, name),
             _ => self.other(request),
         }
     }
 
-    /// Apart from the usual source, so that what each request runs through is short.
+    /// Apart from the usual sources, so that what each request runs through is short.
     #[inline(never)]
     fn other<'r>(&'r self, request: &'r impl RequestView) -> Option<Cow<'r, [u8]>> {
         match &self.from {

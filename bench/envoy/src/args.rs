@@ -66,8 +66,8 @@ pub(crate) struct Args {
 }
 
 const WHOLE: Plan = Plan {
-    processes: 5,
-    rounds: 16,
+    processes: 8,
+    rounds: 10,
     warmups: 2,
     requests: 4000,
     latency_rounds: 1,

@@ -13,7 +13,7 @@ use crate::modules::Modules;
 use crate::requests::Request;
 
 /// Rows of the bench's own; filters of the command line come after them.
-pub(crate) const OWN: usize = 15;
+pub(crate) const OWN: usize = 16;
 /// Buckets of the canary in every row, of 100 000.
 const CANARY: u64 = 50_000;
 /// The clusters that Envoy chooses between by itself.
@@ -147,7 +147,7 @@ pub(crate) fn rows(modules: &Modules, numbers: &BTreeSet<usize>) -> Result<Vec<R
 fn all(modules: &Modules) -> Vec<Row> {
     let peer = |name: &str| Filter::Wasm(modules.of(name), String::new());
     let serin = |document: String| Filter::Wasm(modules.serin(), document);
-    let issuing = Filter::Wasm(modules.of("serin-any"), documents::issuing());
+    let issuing = || Filter::Wasm(modules.of("serin-any"), documents::issuing());
     let user = || Choice::User(RELEASE.to_owned());
     let among = |count: usize| {
         let middle = documents::middle(count);
@@ -170,7 +170,8 @@ fn all(modules: &Modules) -> Vec<Row> {
         ("Serin, 1 000 literal rules".to_owned(), here(serin(documents::reviews(documents::literal_rules(1000))), user())),
         ("Serin, 1 000 releases".to_owned(), among(1000)),
         ("Serin, 10 000 releases".to_owned(), among(10_000)),
-        ("Serin, issued cookies".to_owned(), here(issuing, Choice::Identity(RELEASE.to_owned()))),
+        ("Serin, issued cookies".to_owned(), here(issuing(), Choice::Identity(RELEASE.to_owned()))),
+        ("Serin, where others get cookies".to_owned(), here(issuing(), user())),
     ];
     for (name, module) in &modules.others {
         let filter = Filter::Wasm(module.clone(), documents::reviews(vec![]));
