@@ -27,6 +27,7 @@ mod allocate;
 mod baggage;
 mod base64;
 mod bucket;
+mod bytes;
 mod condition;
 mod cookie;
 mod decide;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use crate::bucket::BUCKETS;
+use crate::bytes::same;
 use crate::directory::Directory;
 use crate::document::SplitDocument;
 use crate::error::{Cause, CompileError, DocumentError};
@@ -139,17 +140,6 @@ impl SplitDocument {
         self.automata = split.patterns.texts();
         Ok(split)
     }
-}
-
-/// Whether two texts are equal; where the library compares byte by byte, eight at a time.
-#[inline]
-fn same(one: &[u8], other: &[u8]) -> bool {
-    if !cfg!(target_family = "wasm") {
-        return one == other;
-    }
-    let ((one, left), (other, right)) = (one.as_chunks(), other.as_chunks());
-    let words = one.iter().zip(other).all(|(one, other)| u64::from_le_bytes(*one) == u64::from_le_bytes(*other));
-    words && one.len() == other.len() && left == right
 }
 
 fn check_host(host: &str) -> Result<(), Cause> {

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use crate::bytes::begins;
 use crate::directory::{Clash, Directory};
 use crate::document::routing_header as default_routing_header;
 use crate::error::{Cause, CompileError, DocumentError};
@@ -222,7 +223,7 @@ fn refused(index: usize, release: &Release, clash: Clash) -> CompileError {
 fn same_release(previous: &Split, expected: &mut usize, same_automata: bool, rest: &[u8]) -> Option<usize> {
     for ahead in 0..GONE {
         let release = previous.release_at(*expected + ahead)?;
-        if !release.text.is_empty() && (same_automata || !release.patterns) && rest.starts_with(&release.text) {
+        if !release.text.is_empty() && (same_automata || !release.patterns) && begins(rest, &release.text) {
             *expected += ahead + 1;
             return Some(release.text.len());
         }
@@ -233,5 +234,5 @@ fn same_release(previous: &Split, expected: &mut usize, same_automata: bool, res
 /// How many bytes of a text are the automata of the previous document.
 fn same_automata(previous: &Split, rest: &[u8]) -> Option<usize> {
     let text = &previous.patterns.text;
-    (!text.is_empty() && rest.starts_with(text)).then_some(text.len())
+    (!text.is_empty() && begins(rest, text)).then_some(text.len())
 }
