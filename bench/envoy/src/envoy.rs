@@ -133,6 +133,11 @@ impl Envoy {
         Thread::named(self.process.id(), "wrk:worker_0")
     }
 
+    /// All of its threads.
+    pub(crate) fn threads(&self) -> Result<Vec<Thread>> {
+        Thread::all(self.process.id())
+    }
+
     /// Bytes of memory that it holds.
     pub(crate) fn resident(&self) -> Result<u64> {
         machine::resident(self.process.id())

@@ -27,6 +27,16 @@ impl Thread {
         Err(format!("process {process} has no thread {name}").into())
     }
 
+    /// All threads of a process.
+    pub(crate) fn all(process: u32) -> Result<Vec<Self>> {
+        let mut threads = Vec::new();
+        for entry in fs::read_dir(format!("/proc/{process}/task"))? {
+            let id = entry?.file_name().to_str().and_then(|id| id.parse().ok());
+            threads.push(Self { process, id: id.ok_or("a thread without a number")? });
+        }
+        Ok(threads)
+    }
+
     /// The calling thread.
     pub(crate) fn own() -> Result<Self> {
         let link = fs::read_link("/proc/thread-self")?;

@@ -78,7 +78,11 @@ fn updates(name: &str, module: &Path, releases: usize, plan: &Plan) -> Result<Up
     fs::write(&place, &stable)?;
     let host = documents::host(documents::middle(releases));
     let envoy = Envoy::start(&resources(directory.path(), &host), 1)?;
-    if let Some((first, _)) = two_cores() {
+    if let Some((first, last)) = two_cores() {
+        // The worker has a core for itself: what else Envoy does for an update is no stall of the worker.
+        envoy.threads()?.iter().for_each(|thread| {
+            thread.pin(last);
+        });
         let _ = envoy.worker()?.pin(first);
     }
     let address = envoy.listeners()?.remove("updates").ok_or("no listener")?;
