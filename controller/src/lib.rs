@@ -20,9 +20,3 @@ pub const FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serin_filter
 
 /// The same without an entry for responses, for documents that issue no cookies: nearly all, and each stream costs less.
 pub const REQUEST_FILTER: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/serin_request_filter.wasm"));
-
-/// The filter that a document needs.
-#[must_use]
-pub fn filter_for(split: &serin_config::Split) -> &'static [u8] {
-    if split.issues_cookies() { FILTER } else { REQUEST_FILTER }
-}

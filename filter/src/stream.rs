@@ -103,6 +103,7 @@ fn elsewhere<'s>(cluster: Option<&Destination<'_>>, request: &HostRequest<'_>, s
     }
     split.release(&Destination::parse(request.values(":authority").next()?))
 }
+
 /// Gives a response the cookie that its request issued.
 pub(crate) fn response(stream: u32) {
     if ISSUED.with(|issued| issued.take(stream)) {

@@ -9,6 +9,8 @@ mod calls;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serin_config::Split;
+use serin_controller::{FILTER, REQUEST_FILTER};
 use wasmi::{Config, Engine, Extern, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 /// More than any test needs: an endless loop ends as an error.
@@ -254,6 +256,12 @@ impl Host {
             HostError(format!("{name}: {error}\n  {logs}"))
         })
     }
+}
+
+/// The filter that proxies have for a document.
+#[must_use]
+pub fn filter_for(split: &Split) -> &'static [u8] {
+    if split.issues_cookies() { FILTER } else { REQUEST_FILTER }
 }
 
 /// The names that a module imports and exports, sorted.

@@ -7,9 +7,9 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use serin_config::Split;
-use serin_controller::{FILTER, REQUEST_FILTER, filter_for};
+use serin_controller::{FILTER, REQUEST_FILTER};
 use serin_tests::golden;
-use serin_tests::host::{Exchange, Host, Input, interface};
+use serin_tests::host::{Exchange, Host, Input, filter_for, interface};
 use sha2::{Digest, Sha256};
 
 #[test]

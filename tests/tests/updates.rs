@@ -27,6 +27,9 @@ fn release() -> impl Strategy<Value = Value> {
         if weight > 0 {
             release["buckets"] = json!([["v2", weight * 1000]]);
         }
+        if weight == 1 {
+            release["sticky"]["otherwise"] = json!({"issueCookie": {"name": "id"}});
+        }
         release
     })
 }
@@ -114,13 +117,14 @@ fn update(text: &str, previous: Option<Arc<Split>>) -> Result<Split, DocumentErr
 }
 
 /// All that can be seen of a split.
-fn seen(split: &Split) -> (Vec<String>, Vec<Option<String>>, bool) {
+fn seen(split: &Split) -> (Vec<String>, Vec<Option<String>>, [bool; 2]) {
     let ports = [None, Some(80), Some(81), Some(82), Some(83)];
     let hosts = (0..60).map(|number| format!("h{number}")).chain((0..40).map(|number| format!("also-{number}")));
     let destinations: Vec<_> = hosts.flat_map(|host| ports.map(|port| (host.clone(), port))).collect();
     let routed =
         destinations.iter().map(|(host, port)| Some(split.release(&Destination::new(host, *port))?.name().to_owned()));
-    (split.releases().map(|release| format!("{release:?}")).collect(), routed.collect(), split.report_reason())
+    let settings = [split.report_reason(), split.issues_cookies()];
+    (split.releases().map(|release| format!("{release:?}")).collect(), routed.collect(), settings)
 }
 
 proptest! {

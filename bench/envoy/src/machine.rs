@@ -17,14 +17,9 @@ pub(crate) struct Thread {
 impl Thread {
     /// The thread of a process whose name begins with a text.
     pub(crate) fn named(process: u32, name: &str) -> Result<Self> {
-        for entry in fs::read_dir(format!("/proc/{process}/task"))? {
-            let path = entry?.path();
-            if fs::read_to_string(path.join("comm")).is_ok_and(|own| own.starts_with(name)) {
-                let id = path.file_name().and_then(|id| id.to_str()).and_then(|id| id.parse().ok());
-                return Ok(Self { process, id: id.ok_or("a thread without a number")? });
-            }
-        }
-        Err(format!("process {process} has no thread {name}").into())
+        let comm = |thread: &Self| fs::read_to_string(format!("/proc/{process}/task/{}/comm", thread.id));
+        let found = Self::all(process)?.into_iter().find(|thread| comm(thread).is_ok_and(|own| own.starts_with(name)));
+        Ok(found.ok_or(format!("process {process} has no thread {name}"))?)
     }
 
     /// All threads of a process.

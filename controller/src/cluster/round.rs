@@ -148,10 +148,10 @@ impl Leader {
         for (scope, document) in &documents.scopes {
             let (namespace, name) = publish::plugin_name(scope, &self.root_namespace);
             let found = self.world.get(Kind::WasmPlugin, &namespace, &name).cloned();
-            let module = self.filter.module(documents.issuing.contains(scope), found.as_ref());
+            let url = found.as_ref().and_then(|found| publish::url_of(found));
+            let module = self.filter.module(documents.issuing.contains(scope), url);
+            let other_module = found.is_some() && url != Some(&module.url);
             let wanted = publish::plugin(scope, document, module, &self.root_namespace);
-            let other_module =
-                found.as_ref().is_some_and(|found| found.data.pointer("/spec/url") != Some(&module.url.as_str().into()));
             if *scope == publish::Scope::Mesh {
                 self.metrics.document(document.to_json().len());
             }

@@ -58,13 +58,12 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// The module of a scope, by whether its document issues cookies and by the WasmPlugin that is there.
+    /// The module of a scope, by whether its document issues cookies and by the url of the WasmPlugin that is there.
     ///
     /// A proxy reads the whole document anew for another module, so a plugin that has the one for any document keeps it: a
     /// version of Serin changes the module once.
     #[must_use]
-    pub fn module(&self, issues_cookies: bool, plugin: Option<&Object>) -> &Module {
-        let url = plugin.and_then(|plugin| plugin.data.pointer("/spec/url")?.as_str());
+    pub fn module(&self, issues_cookies: bool, url: Option<&str>) -> &Module {
         match &self.requests {
             Some(requests) if !issues_cookies && url != Some(&self.any.url) => requests,
             _ => &self.any,
@@ -202,6 +201,12 @@ pub fn plugin_name(scope: &Scope, root_namespace: &str) -> (String, String) {
         Scope::Mesh => (root_namespace.to_owned(), "serin".to_owned()),
         Scope::Waypoint(namespace, name) => (namespace.clone(), format!("serin-{name}")),
     }
+}
+
+/// Where a WasmPlugin has its module from.
+#[must_use]
+pub fn url_of(plugin: &Object) -> Option<&str> {
+    plugin.data.pointer("/spec/url")?.as_str()
 }
 
 /// The document that a WasmPlugin carries.

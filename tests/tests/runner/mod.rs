@@ -9,9 +9,8 @@ use std::process::{Command, Stdio};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
-use serin_controller::filter_for;
 use serin_tests::corpus::{Asked, Case, Expect};
-use serin_tests::host::{Host, Input};
+use serin_tests::host::{Host, Input, filter_for};
 
 pub(crate) use proxy::Proxy;
 
