@@ -2,7 +2,7 @@
 //!
 //! It follows ABI 0.2.1 as Envoy implements it: a header map can be had only in its own phase, a missing one is
 //! `BadArgument`, headers are bytes. A host call that the filter is not expected to make fails the test by name.
-//! Fuel is wasmi's count of executed instructions: the same on every machine.
+//! Fuel is the same on every machine: wasmi counts the instructions of each block that is entered, up to its loops.
 
 mod calls;
 

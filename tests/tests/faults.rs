@@ -123,6 +123,7 @@ fn faults_of_a_release() {
         ("hosts", json!(null), "hosts: null where a list belongs"),
         ("hosts/1", json!("b:80"), "hosts[1]: `b:80` is no host; write it without scheme, port and path"),
         ("hosts/1", json!(""), "hosts[1]: `` is no host; write it without scheme, port and path"),
+        ("hosts/1", json!("a|b"), "hosts[1]: `a|b` is no host; write it without scheme, port and path"),
         ("hosts/1", json!("a b"), "hosts[1]: `a b` is no host; write it without scheme, port and path"),
         ("ports/1", json!(0), "ports[1]: 0 is no port; use 1 to 65535"),
         ("ports/1", json!(65536), "ports[1]: 65536 is above 65535"),
