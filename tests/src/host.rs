@@ -165,6 +165,33 @@ impl Host {
     /// # Errors
     /// The filter traps, pauses or makes an unexpected host call.
     pub fn request(&mut self, input: Input) -> Result<Exchange, HostError> {
+        let (id, fuel) = self.request_phase(input)?;
+        let world = self.store.data_mut();
+        let request = world.request.take().unwrap_or_default();
+        let (calls, copied) = (std::mem::take(&mut world.calls), world.copied);
+        world.response = Some(Headers::new());
+        self.call::<_, i32>("proxy_on_response_headers", (id, 0, 1))?;
+        let response = self.store.data_mut().response.take().unwrap_or_default();
+        self.call::<_, i32>("proxy_on_done", id)?;
+        self.call::<_, ()>("proxy_on_log", id)?;
+        self.call::<_, ()>("proxy_on_delete", id)?;
+        self.store.set_fuel(FUEL)?;
+        let world = self.store.data_mut();
+        let (filter_state, entries) = (std::mem::take(&mut world.set), std::mem::take(&mut world.entries));
+        Ok(Exchange { request, response, filter_state, fuel, calls, entries, copied })
+    }
+
+    /// Passes a request through the filter whose stream then ends without a word.
+    ///
+    /// # Errors
+    /// As [`Host::request`].
+    pub fn abandoned(&mut self, input: Input) -> Result<(), HostError> {
+        self.request_phase(input)?;
+        Ok(self.store.set_fuel(FUEL)?)
+    }
+
+    /// The number of the stream, and the fuel of its request phase.
+    fn request_phase(&mut self, input: Input) -> Result<(i32, u64), HostError> {
         let (id, count) = (self.next, i32::try_from(input.headers.len()).unwrap_or(i32::MAX));
         self.next += 1;
         let plugin = self.plugin.clone();
@@ -182,19 +209,7 @@ impl Host {
         if action != Some(0) {
             return Err(HostError(format!("the filter answers {action:?} to request headers, not Continue (0)")));
         }
-        let world = self.store.data_mut();
-        let request = world.request.take().unwrap_or_default();
-        let (calls, copied) = (std::mem::take(&mut world.calls), world.copied);
-        world.response = Some(Headers::new());
-        self.call::<_, i32>("proxy_on_response_headers", (id, 0, 1))?;
-        let response = self.store.data_mut().response.take().unwrap_or_default();
-        self.call::<_, i32>("proxy_on_done", id)?;
-        self.call::<_, ()>("proxy_on_log", id)?;
-        self.call::<_, ()>("proxy_on_delete", id)?;
-        self.store.set_fuel(FUEL)?;
-        let world = self.store.data_mut();
-        let (filter_state, entries) = (std::mem::take(&mut world.set), std::mem::take(&mut world.entries));
-        Ok(Exchange { request, response, filter_state, fuel, calls, entries, copied })
+        Ok((id, fuel))
     }
 
     /// Lets time pass up to the next tick.

@@ -145,6 +145,24 @@ fn requests_and_documents_leave_no_memory_behind() {
 }
 
 #[test]
+fn streams_that_end_without_a_word_leave_no_memory_behind() {
+    let mut host = host();
+    assert!(host.configure(&document(50_000)).unwrap());
+    // Visitors who are issued an identity that no response takes along.
+    let mut visit = |number: u32| {
+        let headers = [(":authority", "cart:80".to_owned()), ("x-request-id", number.to_string())];
+        let headers = headers.map(|(name, value)| (name.as_bytes().to_vec(), value.into_bytes())).to_vec();
+        host.abandoned(Input { headers, ..Input::default() }).unwrap();
+        host.memory_bytes()
+    };
+    (0..2_000).for_each(|number| {
+        visit(number);
+    });
+    let before = visit(2_000);
+    (2_001..20_000).for_each(|number| assert_eq!(visit(number), before));
+}
+
+#[test]
 fn who_sees_no_responses_issues_no_cookies() {
     let mut host = Host::load(REQUEST_FILTER).unwrap();
     let issues = String::from_utf8(document(100_000)).unwrap();
