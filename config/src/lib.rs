@@ -22,52 +22,40 @@
 //! # Ok::<(), serin_config::DocumentError>(())
 //! ```
 
-mod address;
-mod allocate;
-mod baggage;
-mod base64;
-mod bucket;
-mod bytes;
-mod condition;
-mod cookie;
-mod decide;
-mod directory;
+#[cfg(feature = "authoring")]
+mod author;
+mod buckets;
 mod document;
+mod engine;
 mod error;
-mod explain;
 mod json;
-mod jwt;
-mod keying;
-mod lexer;
-mod matcher;
 mod name;
-mod os;
-mod patterns;
-mod query;
-mod regex;
 mod request;
-mod rules;
-mod settings;
-mod split;
-mod sticky;
-mod table;
-mod update;
-mod walk;
-mod weight;
 
-pub use allocate::{BucketMap, Run};
-pub use bucket::{Algorithm, BUCKETS};
-pub use condition::{AddressMatch, Alternative, Condition, NamedMatch, OsMatch, PathMatch, Source, TextMatch};
-pub use cookie::cookie;
-pub use decide::{Decision, Observer, Reason, SetCookie, Step};
-pub use document::{DOCUMENT_VERSION, ReleaseSplit, Rule, SplitDocument};
+#[cfg(feature = "authoring")]
+pub use author::explain::{Explanation, Step};
+#[cfg(feature = "authoring")]
+pub use author::pattern::compiled as patterns_compiled;
+#[cfg(feature = "authoring")]
+pub use author::unmet::{Comparison, Unmet};
+#[cfg(feature = "authoring")]
+pub use author::value::SeenValue;
+pub use buckets::algorithm::{Algorithm, BUCKETS};
+pub use buckets::map::{BucketMap, Run};
+pub use buckets::weight::{Weight, WeightError};
+pub use document::condition::{AddressMatch, Alternative, Condition, NamedMatch, OsMatch, PathMatch, Source, TextMatch};
+pub use document::os::Os;
+pub use document::sticky::{IssueCookie, JwtClaim, KeySource, Otherwise, SameSite, SourcePrefix, Sticky};
+pub use document::version::DOCUMENT_VERSION;
+pub use document::{ReleaseSplit, Rule, SplitDocument};
+pub use engine::decide::{Decision, Reason, SetCookie};
+pub use engine::release::Release;
+pub use engine::split::Split;
+pub use engine::update::Update;
 pub use error::{Cause, CompileError, DocumentError};
-pub use explain::Explanation;
-pub use jwt::claim;
 pub use name::{check_header_name, check_release_name, check_version_name};
-pub use os::Os;
+pub use request::cookie::cookie;
+pub use request::jwt::claim;
+#[cfg(feature = "authoring")]
+pub use request::path::normalized_target;
 pub use request::{Destination, Request, RequestView};
-pub use split::{Release, Split};
-pub use sticky::{IssueCookie, JwtClaim, KeySource, Otherwise, SameSite, SourcePrefix, Sticky};
-pub use update::Update;
-pub use weight::{Weight, WeightError};

@@ -1,5 +1,16 @@
 //! What the engine sees of a request.
 
+pub(crate) mod address;
+pub(crate) mod baggage;
+pub(crate) mod base64;
+pub(crate) mod cookie;
+pub(crate) mod jwt;
+pub(crate) mod network;
+#[cfg(feature = "authoring")]
+pub(crate) mod path;
+pub(crate) mod query;
+pub(crate) mod source;
+
 use std::borrow::Cow;
 use std::net::IpAddr;
 
@@ -58,7 +69,7 @@ impl<'a> Destination<'a> {
         (!same).then(|| host.to_ascii_lowercase())
     }
 
-    /// A host and the digits of a port; `None` when these are no port.
+    /// A host and the digits of a port; `None` when these are not a port.
     #[must_use]
     #[inline]
     pub fn with_port(host: &'a [u8], port: &[u8]) -> Option<Self> {
@@ -69,7 +80,7 @@ impl<'a> Destination<'a> {
         Some(Self::new(host, Some(number)))
     }
 
-    /// Reads `HOST:PORT` or `HOST`. What is no port number is taken for a part of the host, which then belongs to nobody.
+    /// Reads `HOST:PORT` or `HOST`. What is not a port number is taken for a part of the host, which then belongs to nobody.
     #[must_use]
     pub fn parse(text: &'a (impl AsRef<[u8]> + ?Sized)) -> Self {
         let text = text.as_ref();
@@ -80,6 +91,14 @@ impl<'a> Destination<'a> {
             (Some(port), Some(host)) => Self::with_port(host, port).unwrap_or(Self::new(text, None)),
             _ => Self::new(text, None),
         }
+    }
+}
+
+#[cfg(feature = "authoring")]
+impl std::fmt::Display for Destination<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&String::from_utf8_lossy(&self.host))?;
+        self.port.map_or(Ok(()), |port| write!(f, ":{port}"))
     }
 }
 

@@ -1,16 +1,23 @@
 //! The command line.
 
+#[cfg(feature = "cluster")]
+mod cleanup;
 mod compile;
+#[cfg(feature = "cluster")]
+mod document;
 mod explain;
+mod reference;
 mod validate;
 
 use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
 
-use crate::file::FileError;
+pub use reference::reference;
+
+use serin_release::{Problem, Problems};
 
 /// Sticky, per-user canary releases for Envoy and Istio.
 #[derive(Debug, Parser)]
@@ -20,35 +27,60 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed while running, 2 the command line or a file is not valid.";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file.";
+
+const COMPLETION_EXAMPLES: &str = "\
+Load it in the start file of your shell, as in eval \"$(serin completion bash)\".
+
+Examples:
+  serin completion bash
+  serin completion zsh";
+
+#[cfg(feature = "cluster")]
+const CRD_EXAMPLE: &str = "\
+Example:
+  serin crd | kubectl apply --server-side -f -";
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Serve the services of a file with one Envoy, and follow the file's changes.
+    /// Run one Envoy in front of the services of a file, and apply the file's changes as they happen.
     Standalone(crate::standalone::Standalone),
-    /// Say which version a request gets, and why.
+    /// Show which version a request gets, and why.
     Explain(explain::Explain),
-    /// Check a file.
+    /// Check a file without running anything.
     Validate(validate::Validate),
-    /// Print the split document of a file, as the filter reads it.
+    /// Print the split document that the filter reads.
     Compile(compile::Compile),
-    /// Turn CanaryReleases of a cluster into what its mesh does.
+    /// Print the split document that proxies of a cluster have.
+    #[cfg(feature = "cluster")]
+    Document(document::Document),
+    /// Remove what a controller that is gone has left in the cluster.
+    #[cfg(feature = "cluster")]
+    Cleanup(cleanup::Clean),
+    /// Print the completion script of a shell.
+    #[command(after_help = COMPLETION_EXAMPLES)]
+    Completion {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Run the controller in a Kubernetes cluster.
     #[cfg(feature = "cluster")]
     Controller(Box<crate::cluster::Controller>),
     /// Print the CustomResourceDefinition of CanaryRelease.
     #[cfg(feature = "cluster")]
+    #[command(after_help = CRD_EXAMPLE)]
     Crd,
 }
 
 /// The file that a command works on.
 #[derive(Args, Debug)]
 struct Input {
-    /// YAML with CanaryReleases, or a split document in JSON; `-` is standard input.
+    /// YAML file with CanaryReleases, or a split document in JSON; `-` reads standard input.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: PathBuf,
 }
 
-/// The form of an answer.
+/// Output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Output {
     /// For people.
@@ -57,23 +89,29 @@ enum Output {
     Json,
 }
 
-/// Why a command ends without success; each has its exit code.
+/// Why a command fails; each kind has its exit code.
 #[derive(Debug)]
 pub enum Failure {
-    /// The command line or a file is not valid: 2.
+    /// The command line or a file is invalid: exit code 2.
     Invalid(String),
-    /// Something failed while running: 1.
+    /// Something failed while running: exit code 1.
     Failed(String),
 }
 
-impl From<FileError> for Failure {
-    fn from(error: FileError) -> Self {
-        Self::Invalid(error.to_string())
+impl From<Problem> for Failure {
+    fn from(problem: Problem) -> Self {
+        Self::Invalid(problem.to_string())
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        Self::Invalid(problems.to_string())
     }
 }
 
 impl Failure {
-    /// A failure while running: what was tried, and what came of it.
+    /// A failure while running: the action, and its error.
     pub fn running(what: &str, error: impl fmt::Display) -> Self {
         Self::Failed(format!("{what}: {error}"))
     }
@@ -88,9 +126,14 @@ pub fn run() -> ExitCode {
         Command::Validate(validate) => validate.run(),
         Command::Compile(compile) => compile.run(),
         #[cfg(feature = "cluster")]
+        Command::Cleanup(cleanup) => cleanup.run(),
+        Command::Completion { shell } => print(&completion(shell)),
+        #[cfg(feature = "cluster")]
+        Command::Document(document) => document.run(),
+        #[cfg(feature = "cluster")]
         Command::Controller(controller) => controller.run(),
         #[cfg(feature = "cluster")]
-        Command::Crd => print(&crate::api::crd::yaml()),
+        Command::Crd => print(&crate::cluster::crd::yaml()),
     };
     let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,
@@ -101,13 +144,32 @@ pub fn run() -> ExitCode {
     ExitCode::from(code)
 }
 
+/// What a shell reads to complete commands and options.
+fn completion(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "serin", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}
+
 /// Writes an error for people: red on a terminal.
 pub(crate) fn report_error(message: &str) {
     let red = anstyle::AnsiColor::Red.on_default().bold();
     anstream::eprintln!("{red}error:{red:#} {message}");
 }
 
-/// Writes an answer; a reader that went away ends the command quietly.
+/// Writes news for people: green on a terminal.
+pub(crate) fn say(message: &str) {
+    let green = anstyle::AnsiColor::Green.on_default().bold();
+    anstream::eprintln!("{green}serin{green:#} {message}");
+}
+
+/// Writes a warning for people: yellow on a terminal.
+pub(crate) fn report_warning(message: &str) {
+    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
+    anstream::eprintln!("{yellow}warning:{yellow:#} {message}");
+}
+
+/// Writes an answer. A closed pipe is not an error.
 fn print(text: &str) -> Result<(), Failure> {
     use std::io::Write;
     match std::io::stdout().lock().write_all(text.as_bytes()) {

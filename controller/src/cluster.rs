@@ -2,17 +2,26 @@
 //!
 //! Every replica serves the filter, its health and its metrics; the one that holds the lease leads.
 
-pub mod kind;
+mod access;
+pub mod apply;
+mod campaign;
+mod compile;
+pub(crate) mod convert;
+pub mod crd;
+mod events;
+mod job;
 mod lead;
 pub mod lease;
 pub mod metrics;
 pub mod modules;
+pub mod policy;
+mod port;
+mod probe;
+mod queue;
 pub mod rbac;
-mod round;
+mod reconcile;
 mod serve;
-mod turn;
 mod watch;
-pub mod world;
 
 use std::error::Error;
 use std::net::SocketAddr;
@@ -20,95 +29,119 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use clap::{Args, ValueEnum};
-use kube::runtime::events::{Recorder, Reporter};
+use clap::{ArgAction, Args, ValueEnum};
 use kube::{Client, Config};
 use serin_config::SplitDocument;
+use serin_mesh::digest::digest;
+use serin_mesh::documents::{Filter, Module};
+use serin_mesh::order::Pace;
+use serin_mesh::pass::Settings;
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, watch as channel};
+use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
 
 use crate::cli::Failure;
-use crate::reconcile::Settings;
-use crate::reconcile::apply::Writer;
-use crate::reconcile::build::digest;
-use crate::reconcile::plan::Pace;
-use crate::reconcile::publish::{Filter, Module};
 use crate::{FILTER, REQUEST_FILTER};
-use kind::Kind;
-use lead::Leader;
-use lease::{Candidate, Fence, Timing};
+use access::Access;
+use campaign::Replica;
+use lease::Timing;
 use metrics::Metrics;
 use modules::Modules;
+use port::Limits;
 
-/// Turn CanaryReleases of a cluster into what its mesh does.
+const EXAMPLES: &str = "\
+Examples:
+  serin controller --root-namespace mesh-system
+  serin controller --log json --log-level debug";
+
+/// Run the controller in a Kubernetes cluster.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Controller {
-    /// The controller's own namespace: its Lease and the filters that it serves are kept there.
+    /// Namespace of the controller, for its Lease and the ConfigMaps of the filter.
     #[arg(long, env = "POD_NAMESPACE", default_value = "serin-system")]
     namespace: String,
-    /// The root namespace of the mesh, where a WasmPlugin reaches every proxy.
+    /// Root namespace of the mesh, where a WasmPlugin applies to every proxy.
     #[arg(long, env = "SERIN_ROOT_NAMESPACE", default_value = "istio-system")]
     root_namespace: String,
-    /// What this process is called in the Lease; a suffix keeps it apart from its successors.
+    /// Namespaces whose waypoints may serve Services of other namespaces, separated by commas. Serin writes a WasmPlugin there.
+    #[arg(long, env = "SERIN_WAYPOINT_NAMESPACES", value_delimiter = ',')]
+    waypoint_namespaces: Vec<String>,
+    /// Name of this process in the Lease. A random suffix is added.
     #[arg(long, env = "POD_NAME", default_value = "serin")]
     identity: String,
-    /// Where health, metrics and the filter are served.
+    /// Address on which the filter and health are served, and metrics where they have no address of their own.
     #[arg(long, env = "SERIN_LISTEN", default_value = "0.0.0.0:8080")]
     listen: SocketAddr,
-    /// The base url under which proxies reach that address [default: `http://serin.NAMESPACE.svc.cluster.local:8080`].
+    /// Address on which metrics are served instead, and health too.
+    #[arg(long, env = "SERIN_METRICS_LISTEN")]
+    metrics_listen: Option<SocketAddr>,
+    /// Whether metrics at --metrics-listen are shown only for a bearer token whose account may `get` the URL `/metrics`.
+    #[arg(long, env = "SERIN_METRICS_AUTH", value_name = "BOOL", default_value = "true", action = ArgAction::Set, requires = "metrics_listen")]
+    metrics_auth: bool,
+    /// Base URL at which proxies fetch the filter from the controller [default: `http://serin.NAMESPACE.svc.cluster.local:8080`].
     #[arg(long, env = "SERIN_SERVE_URL")]
     serve_url: Option<String>,
-    /// Where proxies get the filter instead: an oci://, file:// or http(s):// url.
+    /// URL from which proxies fetch the filter instead of from the controller: oci://, file://, http:// or https://.
     #[arg(long, env = "SERIN_FILTER_URL", conflicts_with = "serve_url")]
     filter_url: Option<String>,
-    /// The digest of the module behind that url.
+    /// SHA-256 of the module at that URL; for an image, the digest of its manifest.
     #[arg(long, env = "SERIN_FILTER_SHA256", requires = "filter_url")]
     filter_sha256: Option<String>,
-    /// The request header that carries the version.
+    /// Request header that carries the version.
     #[arg(long, env = "SERIN_ROUTING_HEADER", default_value = "x-serin-version")]
     routing_header: String,
-    /// Let the filter say in filter state why a request went where it went.
+    /// Whether releases may have a `workload`. With false no Deployment is written, so that the right to do so is not needed.
+    #[arg(long, env = "SERIN_WORKLOADS", value_name = "BOOL", default_value = "true", action = ArgAction::Set)]
+    workloads: bool,
+    /// Write the reason of each decision into the filter state `wasm.serin_reason`, for access logs.
     #[arg(long, env = "SERIN_REPORT_REASON")]
     report_reason: bool,
-    /// The form of the log.
+    /// Bytes that the releases of one namespace may have in the split document, as JSON. A release without rules has about 200.
+    #[arg(long, env = "SERIN_NAMESPACE_QUOTA", value_name = "BYTES", default_value = "500000")]
+    namespace_quota: usize,
+    /// Log format.
     #[arg(long, env = "SERIN_LOG", value_enum, default_value = "text")]
     log: LogForm,
-    /// How much to log, such as `info` or `serin_controller=debug`.
+    /// Log level, such as `info` or `serin_controller=debug`.
     #[arg(long, env = "SERIN_LOG_LEVEL", default_value = "info,kube_runtime=error")]
     log_level: String,
-    /// How long a leader that is cut off may still lead, in seconds.
+    /// Duration of the Lease, in seconds. After a crash another replica leads within this time.
     #[arg(long, env = "SERIN_LEASE_SECONDS", default_value = "15", value_parser = clap::value_parser!(u64).range(3..=300))]
     lease_seconds: u64,
-    /// How long something new must be known to the cluster before it is used, in milliseconds.
+    /// Time to wait after a subset or route appears before sending requests to it, in milliseconds.
     #[arg(long, env = "SERIN_SETTLE_MS", default_value = "2000")]
     settle_ms: u64,
-    /// How long nothing may lead to something old before it is removed, in milliseconds.
+    /// Time to wait after the last request can reach a subset or route before removing it, in milliseconds.
     #[arg(long, env = "SERIN_DRAIN_MS", default_value = "3000")]
     drain_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum LogForm {
-    /// For people.
+    /// Lines for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// The causes of an error, joined by colons.
+/// The causes of an error, joined by colons; where the API server has answered, its own sentence alone.
 #[must_use]
-pub fn cause(error: &dyn Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let told = inner.to_string();
-        if !text.contains(&told) {
-            text = format!("{text}: {told}");
+pub fn cause(error: &(dyn Error + 'static)) -> String {
+    let chain = || std::iter::successors(Some(error), |&error| error.source());
+    let answer = chain().find_map(|error| match error.downcast_ref() {
+        Some(kube::Error::Api(status)) if !status.message.is_empty() => Some(status.message.clone()),
+        _ => None,
+    });
+    answer.unwrap_or_else(|| {
+        let mut text = error.to_string();
+        for inner in chain().skip(1).map(ToString::to_string) {
+            if !text.contains(&inner) {
+                text = format!("{text}: {inner}");
+            }
         }
-        source = inner.source();
-    }
-    text
+        text
+    })
 }
 
 /// Connects to the API server of the surroundings: in a pod, or of the kubeconfig.
@@ -158,47 +191,57 @@ impl Controller {
         serin_config::Split::compile(&document)
             .map_err(|error| Failure::Invalid(format!("--routing-header: {}", error.cause())))?;
         let pace = Pace { settle: Duration::from_millis(self.settle_ms), drain: Duration::from_millis(self.drain_ms) };
-        Ok(Settings { document, pace })
+        Ok(Settings { document, pace, workloads: self.workloads })
     }
 
     fn filter(&self) -> Result<Filter, Failure> {
+        let check = |option: &str, url: &str, schemes: &[&str]| match schemes.iter().any(|scheme| url.starts_with(scheme)) {
+            true => Ok(()),
+            false => {
+                Err(Failure::Invalid(format!("{option}: `{url}` has another scheme; use one of {}", schemes.join(", "))))
+            }
+        };
         let Some(url) = &self.filter_url else {
             let base =
                 self.serve_url.clone().unwrap_or_else(|| format!("http://serin.{}.svc.cluster.local:8080", self.namespace));
+            check("--serve-url", &base, &["http://", "https://"])?;
             let served = |bytes| {
                 let sha256 = digest(bytes);
                 Module { url: format!("{}{}", base.trim_end_matches('/'), Modules::path(&sha256)), sha256: Some(sha256) }
             };
             return Ok(Filter { any: served(FILTER), requests: Some(served(REQUEST_FILTER)) });
         };
-        if !["oci://", "file://", "http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(Failure::Invalid(format!(
-                "--filter-url: `{url}` has none of the schemes oci://, file://, http://, https://"
-            )));
-        }
+        check("--filter-url", url, &["oci://", "file://", "http://", "https://"])?;
         Ok(Filter { any: Module { url: url.clone(), sha256: self.filter_sha256.clone() }, requests: None })
     }
 
     async fn serve(self) -> Result<(), Failure> {
-        let settings = self.settings()?;
+        // What the arguments say by themselves is wrong without a cluster too.
+        let (settings, filter) = (self.settings()?, self.filter()?);
         let timing = Timing { duration: Duration::from_secs(self.lease_seconds) };
         let client = connect(timing.request()).await?;
         let modules = Modules::new(client.clone(), &self.namespace);
-        let filter = self.filter()?;
-        let listener = TcpListener::bind(self.listen)
-            .await
-            .map_err(|error| Failure::running(&format!("cannot listen on {}", self.listen), error))?;
+        let mut ports = vec![(bind(self.listen).await?, false)];
+        if let Some(address) = self.metrics_listen {
+            ports.push((bind(address).await?, true));
+        }
         let metrics = Metrics::new();
         let ready = Arc::new(AtomicBool::new(false));
         tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %self.listen, filter = filter.any.url, "serin controller");
 
         let (stop, stopped) = channel::channel(false);
-        let mut ends = stopped.clone();
-        let served = serve::Served { metrics: metrics.clone(), modules: modules.clone(), ready: Arc::clone(&ready) };
-        let server = tokio::spawn(serve::serve(listener, served, async move {
-            let _ = ends.wait_for(|stop| *stop).await;
-        }));
-        let role = Role {
+        let access = (self.metrics_listen.is_some() && self.metrics_auth)
+            .then(|| Arc::new(Access::new(client.clone(), timing.request())));
+        let served = serve::Served { metrics: metrics.clone(), modules: modules.clone(), ready: Arc::clone(&ready), access };
+        let mut servers = JoinSet::new();
+        for (listener, for_metrics) in ports {
+            let router = match for_metrics {
+                true => serve::for_metrics(served.clone()),
+                false => serve::for_proxies(served.clone(), self.metrics_listen.is_none()),
+            };
+            servers.spawn(port::serve(listener, router, Limits::USUAL, stopped.clone()));
+        }
+        let replica = Replica {
             controller: self,
             client,
             modules,
@@ -209,15 +252,15 @@ impl Controller {
             ready: Arc::clone(&ready),
             stopped,
         };
-        let campaign = tokio::spawn(role.campaign());
+        let campaign = tokio::spawn(replica.campaign());
         signal().await;
         tracing::info!("stopping");
         ready.store(false, Ordering::Relaxed);
         let _ = stop.send(true);
-        // A round that was begun ends, the lease is given up, answers under way are sent.
+        // A batch that was begun ends, the lease is given up, answers under way are sent.
         let rest = async {
             let _ = campaign.await;
-            let _ = server.await;
+            servers.join_all().await;
         };
         if tokio::time::timeout(Duration::from_secs(8), rest).await.is_err() {
             tracing::warn!("did not end in time; what is left is cut off");
@@ -226,103 +269,9 @@ impl Controller {
     }
 }
 
-/// What a replica needs to lead.
-struct Role {
-    controller: Controller,
-    client: Client,
-    modules: Modules,
-    filter: Filter,
-    settings: Settings,
-    metrics: Metrics,
-    timing: Timing,
-    ready: Arc<AtomicBool>,
-    stopped: channel::Receiver<bool>,
-}
-
-impl Role {
-    /// Leads whenever it holds the lease, until it is stopped.
-    async fn campaign(mut self) {
-        let fence = Fence::default();
-        let identity = format!("{}-{:08x}", self.controller.identity, fastrand::u32(..));
-        let mut candidate =
-            Candidate::new(self.client.clone(), &self.controller.namespace, "serin", &identity, fence.clone(), self.timing);
-        let mut stopped = self.stopped.clone();
-        self.probe(&mut stopped).await;
-        loop {
-            tokio::select! {
-                () = candidate.acquire() => {}
-                _ = stopped.wait_for(|stop| *stop) => return,
-            }
-            tracing::info!(identity, "holds the lease");
-            self.metrics.leader(true);
-            tokio::select! {
-                () = candidate.hold() => tracing::warn!("leads no more"),
-                () = self.lead(fence.clone()) => {}
-            }
-            self.metrics.leader(false);
-            if *stopped.borrow() {
-                candidate.release().await;
-                return;
-            }
-        }
-    }
-
-    /// Ready is who has reached the API server once.
-    async fn probe(&mut self, stopped: &mut channel::Receiver<bool>) {
-        let mut failures = 0;
-        while !*stopped.borrow() {
-            match tokio::time::timeout(self.timing.request(), self.client.apiserver_version()).await {
-                Ok(Ok(_)) => {
-                    self.ready.store(true, Ordering::Relaxed);
-                    return;
-                }
-                Ok(Err(error)) => tracing::warn!(error = cause(&error), "cannot reach the API server; trying again"),
-                Err(_) => tracing::warn!("the API server does not answer; trying again"),
-            }
-            failures += 1;
-            tokio::select! {
-                () = tokio::time::sleep(lead::backoff(failures)) => {}
-                _ = stopped.wait_for(|stop| *stop) => {}
-            }
-        }
-    }
-
-    /// Leads until it is stopped; dropped when the lease is lost.
-    async fn lead(&self, fence: Fence) {
-        if self.controller.filter_url.is_none() {
-            let mut failures = 0;
-            // No proxy is told of a filter that other replicas could not serve.
-            loop {
-                let error = match tokio::time::timeout(self.timing.request(), self.modules.keep()).await {
-                    Ok(Ok(())) => break,
-                    Ok(Err(error)) => cause(&error),
-                    Err(_) => "no answer in time".to_owned(),
-                };
-                tracing::warn!(error, "cannot keep the filter for the other replicas; trying again");
-                failures += 1;
-                tokio::time::sleep(lead::backoff(failures)).await;
-            }
-        }
-        let (sender, events) = mpsc::unbounded_channel();
-        // They end with this future.
-        let mut watches = JoinSet::new();
-        for kind in Kind::ALL {
-            watches.spawn(watch::watch(self.client.clone(), kind, sender.clone(), self.metrics.clone()));
-        }
-        drop(sender);
-        let writer = Writer::new(self.client.clone(), fence, self.metrics.clone(), self.timing.request());
-        let reporter = Reporter { controller: "serin".to_owned(), instance: Some(self.controller.identity.clone()) };
-        let recorder = Recorder::new(self.client.clone(), reporter);
-        let leader = Leader::new(
-            writer,
-            self.settings.clone(),
-            self.filter.clone(),
-            self.controller.root_namespace.clone(),
-            self.metrics.clone(),
-            (recorder, self.timing.request()),
-        );
-        leader.run(events, self.stopped.clone()).await;
-    }
+async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {
+    let bound = TcpListener::bind(address).await;
+    bound.map_err(|error| Failure::running(&format!("cannot listen on {address}"), error))
 }
 
 /// Waits for SIGTERM or SIGINT.
@@ -337,5 +286,26 @@ async fn signal() {
         }
         // Without a handler the signal ends the process by itself.
         Err(_) => std::future::pending().await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use kube::runtime::watcher;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_of_the_api_server_is_its_sentence() {
+        let answer = || {
+            let message = "deployments.apps \"reviews-v3\" is forbidden: no third version".to_owned();
+            kube::Error::Api(Box::new(Status { message, code: 403, ..Status::default() }))
+        };
+        let expected = "deployments.apps \"reviews-v3\" is forbidden: no third version";
+        assert_eq!(cause(&answer()), expected);
+        assert_eq!(cause(&watcher::Error::InitialListFailed(answer())), expected);
+        let refused = std::io::Error::other("connection refused");
+        assert_eq!(cause(&kube::Error::Service(refused.into())), "ServiceError: connection refused");
     }
 }

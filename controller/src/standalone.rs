@@ -1,31 +1,55 @@
 //! `serin standalone`: one Envoy that serves a file and follows its changes.
 //!
 //! ```text
-//! FILE ─ watch ─► resolve ─► Served ─ envoy ─► LDS RDS CDS ECDS ─ files ─► Envoy (process), asked through admin
-//!                    ▲ state.json: the bucket maps of the last document
+//! FILE ─ watch ─► text ─ look ─► Served ─ steps ─► LDS RDS CDS ECDS ─ publish ─► files ─► Envoy (process), asked through admin
+//!                  follow ▲ history: the bucket maps of the last document, in state.json
 //! ```
 
+mod access_log;
 mod admin;
 mod changes;
+pub(crate) mod edge;
 mod envoy;
 mod files;
+mod follow;
+mod history;
+mod limits;
+mod look;
+mod metrics;
 mod process;
 mod publish;
+mod referer;
 mod resolve;
 mod serve;
+mod spec;
+mod state;
+mod steps;
+mod text;
 mod watch;
 
-use std::env;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use clap::Args;
 
-use crate::cli::Failure;
-use crate::file::{self, File, FileError, Manifest};
-use crate::release::{Checked, State};
+use crate::cli::{Failure, report_warning};
+use serin_config::Split;
+use serin_release::api::standalone::StandaloneSpec;
+use serin_release::api::v1alpha1::CanaryRelease;
+use serin_release::file::Manifest;
+use serin_release::{Checked, Problems, State};
+
+pub use state::kept as kept_state;
+pub(crate) use state::place as state_place;
+
+const EXAMPLES: &str = "\
+Examples:
+  serin standalone -f serin.yaml --check
+  serin standalone -f serin.yaml";
 
 /// Serve the services of a file with one Envoy, and follow the file's changes.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub struct Standalone {
     /// YAML with one Standalone and any number of CanaryReleases.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
@@ -33,7 +57,7 @@ pub struct Standalone {
     /// Only check the file.
     #[arg(long)]
     check: bool,
-    /// Where Envoy's files and the bucket maps are kept; `.serin` beside FILE, or systemd's state directory, unless told.
+    /// Where Envoy's files and the bucket maps are kept; by default systemd's state directory, else `.serin/NAME` beside FILE.
     #[arg(long, value_name = "DIR", env = "SERIN_STATE_DIR")]
     state_dir: Option<PathBuf>,
 }
@@ -45,35 +69,61 @@ impl Standalone {
     /// The file is not valid, or Envoy does not run.
     pub fn run(self) -> Result<(), Failure> {
         if self.check {
-            let checked = resolve::resolve(&self.file, manifest(&self.file, &read(&self.file)?)?, &State::default())?;
-            let (services, releases) = (checked.spec.services.len(), checked.checked.split.len());
-            anstream::println!("{}: valid, {services} services, {releases} releases", self.file.display());
+            let served = text::parse(&self.file, &text::read_now(&self.file), &State::default()).1?;
+            let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
+            let services = count(served.spec.services.len(), "service");
+            let releases = count(served.checked.split.len(), "release");
+            let file = self.file.display();
+            anstream::println!("{file}: valid, {services}, {releases}");
+            served.warnings.iter().for_each(|warning| report_warning(&format!("{file}: {warning}")));
             return Ok(());
         }
-        let directory = self.state_dir.clone().unwrap_or_else(|| default_directory(&self.file));
+        let directory = state::directory(&self.file, self.state_dir.as_deref());
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
             .build()
             .map_err(|error| Failure::running("cannot start", error))?;
-        runtime.block_on(serve::serve(&self.file, &directory))
+        let ended = runtime.block_on(serve::serve(self.file, directory));
+        // Who waits for a disk may wait for ever.
+        runtime.shutdown_background();
+        ended
     }
 }
 
-/// Checks a manifest that holds a `Standalone`.
+/// Checks a manifest that holds a `Standalone`, and says what is allowed but perhaps not meant.
 ///
 /// # Errors
 /// What is wrong with it.
-pub fn check(path: &Path, manifest: Manifest) -> Result<Checked, FileError> {
-    Ok(resolve::resolve(path, manifest, &State::default())?.checked)
+pub fn check(path: &Path, manifest: Manifest) -> Result<(Checked, Vec<String>), Problems> {
+    let served = resolve::resolve(path, manifest, &State::default())?;
+    Ok((served.checked, served.warnings))
 }
 
-/// The manifest in a file's text.
-fn manifest(path: &Path, text: &[u8]) -> Result<Manifest, FileError> {
-    match file::parse(path, text)? {
-        File::Manifest(manifest) => Ok(manifest),
-        File::Document(_) => Err(FileError::new(path, "is a split document; standalone needs YAML with a Standalone")),
-    }
+/// A file with a `Standalone` as its proxy has it.
+pub(crate) struct Proxied {
+    /// Its `Standalone`.
+    pub(crate) spec: StandaloneSpec,
+    /// The version of each service's default route, in the order of the services.
+    pub(crate) defaults: Vec<String>,
+    /// Its releases.
+    pub(crate) releases: Vec<CanaryRelease>,
+    /// The engine.
+    pub(crate) split: Split,
+}
+
+/// Resolves a manifest that holds a `Standalone`, with these bucket maps of the documents before.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn proxied(path: &Path, manifest: Manifest, previous: &State) -> Result<Proxied, Problems> {
+    let resolve::Served { spec, defaults, releases, checked, .. } = resolve::resolve(path, manifest, previous)?;
+    Ok(Proxied { spec, defaults, releases, split: checked.split })
+}
+
+/// The metrics of a process that has just started, as Prometheus reads them.
+pub(crate) fn metrics_text() -> String {
+    metrics::Metrics::new().text()
 }
 
 /// What a failure says.
@@ -83,14 +133,7 @@ fn message(failure: Failure) -> String {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, FileError> {
-    std::fs::read(path).map_err(|error| FileError::new(path, format!("cannot be read: {error}")))
-}
-
-fn default_directory(file: &Path) -> PathBuf {
-    match env::var_os("STATE_DIRECTORY") {
-        // Several directories of a unit are joined by colons; the first is as good as any.
-        Some(directories) => env::split_paths(&directories).next().unwrap_or_default(),
-        None => file.parent().unwrap_or(Path::new("")).join(".serin"),
-    }
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs()
 }

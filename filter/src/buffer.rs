@@ -60,6 +60,26 @@ impl Entry {
         (lent == address).then(|| unsafe { std::slice::from_raw_parts(address, size.min(most)) })
     }
 
+    /// Puts bytes behind one another, in the memory of this entry.
+    #[inline(never)]
+    pub(crate) fn join(&self, parts: &[&[u8]]) -> &[u8] {
+        let size = parts.iter().map(|part| part.len()).sum();
+        let address = lend(size);
+        if address.is_null() {
+            return &[];
+        }
+        let mut end = address;
+        for part in parts {
+            // SAFETY: as many bytes were lent as all parts have, to nobody else before this entry ends.
+            unsafe {
+                std::ptr::copy_nonoverlapping(part.as_ptr(), end, part.len());
+                end = end.add(part.len());
+            }
+        }
+        // SAFETY: these bytes were written just now.
+        unsafe { std::slice::from_raw_parts(address, size) }
+    }
+
     /// Takes over what the host has written as a list, without a copy where it has an allocation of its own.
     pub(crate) fn receive_vec(&self, address: *const u8, size: usize) -> Option<Vec<u8>> {
         let own = MEMORY.with(|memory| {
@@ -144,6 +164,16 @@ mod tests {
             assert_eq!((bytes.len(), bytes.as_ptr() == address), (size, size > ROOM_BYTES));
         }
         assert!(entry.receive_vec(null(), 9).unwrap().is_empty());
+    }
+
+    #[test]
+    fn parts_are_joined_beside_what_was_handed_over() {
+        let entry = Entry::begin();
+        let handed = hand_over(&entry, b"v2");
+        let large = [7; ROOM_BYTES];
+        let all = [entry.join(&[handed, b".", b"key"]), entry.join(&[]), entry.join(&[&large, b"1"]), entry.join(&[b"end"])];
+        assert_eq!(all.map(<[u8]>::len), [6, 0, ROOM_BYTES + 1, 3]);
+        assert_eq!((all[0], all[2].last(), all[3], handed), (&b"v2.key"[..], Some(&b'1'), &b"end"[..], &b"v2"[..]));
     }
 
     #[test]

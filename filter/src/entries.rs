@@ -3,7 +3,7 @@
 //! The dispatcher of the crate proxy-wasm keeps each stream in a map, with a boxed context, and needs four more entries for a
 //! stream's life: creation, done, log and deletion. Here a stream is a number, and what its response needs waits with the host.
 //! Where no release issues cookies responses need nothing, and a module without an entry for them spares each stream a call.
-//! `exports.rs` gives these functions their final names.
+//! `module/exports.rs` gives these functions their final names.
 #![expect(unsafe_code, reason = "a function that the host finds by its name")]
 
 use proxy_wasm::types::{Action, LogLevel};

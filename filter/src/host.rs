@@ -61,8 +61,18 @@ pub(crate) fn configuration(entry: &Entry) -> Option<Vec<u8>> {
 
 /// All headers of the request.
 pub(crate) fn request_headers(entry: &Entry) -> Pairs<'_> {
+    headers(entry, REQUEST_HEADERS)
+}
+
+/// All headers of the response; only in the response phase.
+pub(crate) fn response_headers(entry: &Entry) -> Pairs<'_> {
+    headers(entry, RESPONSE_HEADERS)
+}
+
+#[inline(always)]
+fn headers(entry: &Entry, map: u32) -> Pairs<'_> {
     // SAFETY: as in `configuration`.
-    handed_out(|data, size| unsafe { proxy_get_header_map_pairs(REQUEST_HEADERS, data, size) })
+    handed_out(|data, size| unsafe { proxy_get_header_map_pairs(map, data, size) })
         .and_then(|(data, size)| entry.receive(data, size))
         .map(Pairs::new)
         .unwrap_or_default()
@@ -79,7 +89,7 @@ pub(crate) fn request_header<'e>(entry: &'e Entry, name: &str) -> Option<&'e [u8
 }
 
 /// Sets a header of the request to one value; the proxy then selects the route again.
-pub(crate) fn set_request_header(name: &str, value: &str) {
+pub(crate) fn set_request_header(name: &str, value: &[u8]) {
     // SAFETY: the host only reads the two texts.
     unsafe {
         proxy_replace_header_map_value(REQUEST_HEADERS, name.as_ptr(), name.len(), value.as_ptr(), value.len());

@@ -16,6 +16,8 @@ mod counts;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod destination;
 #[cfg(any(test, target_arch = "wasm32"))]
+mod identity;
+#[cfg(any(test, target_arch = "wasm32"))]
 mod issued;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod pairs;

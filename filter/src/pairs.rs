@@ -1,6 +1,6 @@
 //! The header map as the host hands it over.
 
-/// All headers of a request in one piece, as Proxy-Wasm serialises maps: the number of pairs, the two lengths of each, then
+/// All headers of a request or a response in one piece, as Proxy-Wasm serialises maps: the number of pairs, the two lengths of each, then
 /// names and values, each followed by a zero byte. Numbers are 32 bits, little-endian.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pairs<'e> {
@@ -39,21 +39,23 @@ fn size(bytes: [u8; 4]) -> usize {
     usize::try_from(u32::from_le_bytes(bytes)).unwrap_or(usize::MAX)
 }
 
+/// A map as a host hands it over.
+#[cfg(test)]
+pub(crate) fn serialised(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let number = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
+    let mut bytes = number(pairs.len()).to_vec();
+    for (key, value) in pairs {
+        bytes.extend([number(key.len()), number(value.len())].concat());
+    }
+    for (key, value) in pairs {
+        bytes.extend([key, &b"\0"[..], value, b"\0"].concat());
+    }
+    bytes
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn serialised(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
-        let number = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
-        let mut bytes = number(pairs.len()).to_vec();
-        for (key, value) in pairs {
-            bytes.extend([number(key.len()), number(value.len())].concat());
-        }
-        for (key, value) in pairs {
-            bytes.extend([key, &b"\0"[..], value, b"\0"].concat());
-        }
-        bytes
-    }
 
     #[test]
     fn all_values_of_a_name_are_found() {

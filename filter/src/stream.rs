@@ -9,7 +9,7 @@ use crate::buffer::Entry;
 use crate::issued::Issued;
 use crate::pairs::Pairs;
 use crate::plugin::{self, Plugin, ROUTING_HEADER};
-use crate::{destination, host};
+use crate::{destination, host, identity};
 
 /// The filter state that tells why a request went where it went: `wasm.serin_reason` in access logs.
 const REASON: &[u8] = b"serin_reason";
@@ -72,7 +72,8 @@ fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
     let decision = release.decide(&request);
     // Overwriting comes first of all: nobody picks a version that a rule does not grant.
     if let Some(version) = decision.version {
-        host::set_request_header(split.routing_header(), version);
+        let value = if release.routing_key().is_empty() { version.as_bytes() } else { keyed(entry, version, release) };
+        host::set_request_header(split.routing_header(), value);
     }
     if split.report_reason() {
         host::set_filter_state(REASON, &decision.summary());
@@ -82,6 +83,12 @@ fn decide(entry: &Entry, stream: u32, plugin: &Plugin, split: &Split) {
         host::set_filter_state(plugin.cookie_state(), &cookie.header_value());
         ISSUED.with(|issued| issued.mark(stream));
     }
+}
+
+/// The value that the routes of a release ask for.
+#[inline(never)]
+fn keyed<'e>(entry: &'e Entry, version: &str, release: &Release) -> &'e [u8] {
+    entry.join(&[version.as_bytes(), b".", release.routing_key().as_bytes()])
 }
 
 /// Does for a request that no release routes what has to be done: it names no version.
@@ -95,7 +102,7 @@ fn leave_alone(request: &HostRequest<'_>, split: &Split) {
     }
 }
 
-/// The release by what the request says itself, where the cluster is no service's.
+/// The release by what the request says itself, where the cluster is not a service's.
 #[inline(never)]
 fn elsewhere<'s>(cluster: Option<&Destination<'_>>, request: &HostRequest<'_>, split: &'s Split) -> Option<&'s Release> {
     if cluster.is_some_and(|cluster| destination::is_host(&cluster.host)) {
@@ -104,7 +111,7 @@ fn elsewhere<'s>(cluster: Option<&Destination<'_>>, request: &HostRequest<'_>, s
     split.release(&Destination::parse(request.values(":authority").next()?))
 }
 
-/// Gives a response the cookie that its request issued.
+/// Gives a response the cookie that its request issued, where nobody else may keep it.
 pub(crate) fn response(stream: u32) {
     if ISSUED.with(|issued| issued.take(stream)) {
         add_cookie(&Entry::begin());
@@ -114,7 +121,9 @@ pub(crate) fn response(stream: u32) {
 #[inline(never)]
 fn add_cookie(entry: &Entry) {
     plugin::with_current(entry, |plugin| {
-        if let Some(cookie) = host::filter_state(entry, plugin.cookie_state()) {
+        if let Some(cookie) = host::filter_state(entry, plugin.cookie_state())
+            && identity::may_be_set(&host::response_headers(entry))
+        {
             host::add_response_header("set-cookie", cookie);
         }
     });

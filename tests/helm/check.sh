@@ -10,7 +10,8 @@ command -v go >/dev/null || { echo "helm: Go is missing; install Go 1.26 or newe
 fail() { echo "error: $*" >&2; exit 1; }
 
 # A generated file that is missing would show as an odd error of Helm.
-for file in crds/canaryreleases.serin.dev.yaml rbac.yaml helm/serin/crds/canaryreleases.serin.dev.yaml helm/serin/files/rules.yaml; do
+for file in crds/canaryreleases.serin.dev.yaml rbac.yaml helm/serin/crds/canaryreleases.serin.dev.yaml helm/serin/files/rules.yaml roles.yaml policy.yaml \
+  components/without-workloads/rbac.yaml helm/serin/files/policy.yaml; do
   [ -f "$deploy/$file" ] || fail "$deploy/$file is missing; it is generated"
 done
 
@@ -34,12 +35,27 @@ trap 'rm -rf "$work"' EXIT
 export HELM_CACHE_HOME=$work/cache HELM_CONFIG_HOME=$work/config HELM_DATA_HOME=$work/data KUBECONFIG=/dev/null
 template() { "$bin/helm" template serin "$chart" --namespace serin-system "$@"; }
 
-for values in "$chart/values.yaml" full-values.yaml; do
+for values in "$chart/values.yaml" full-values.yaml narrow-values.yaml; do
   "$bin/helm" lint --strict --quiet --values "$values" "$chart"
 done
 template --include-crds > "$work/default.yaml"
 template --values full-values.yaml > "$work/full.yaml"
-"$bin/check" "$deploy" "$work/default.yaml" "$work/full.yaml"
+template --include-crds --values narrow-values.yaml > "$work/narrow.yaml"
+"$bin/check" "$deploy" "$work/default.yaml" "$work/full.yaml" "$work/narrow.yaml"
+
+# rights VERBS FILE: what the ClusterRole of the controller in a rendering may do with Deployments.
+rights() {
+  python3 - "$1" "$2" <<'PYTHON' || fail "$2: the verbs for Deployments are not $1"
+import re, sys
+role = next(part for part in open(sys.argv[2]).read().split('\n---') if 'kind: ClusterRole\n' in part and re.search('^  name: serin$', part, re.M))
+rules = [rule for rule in role.split('- apiGroups:')[1:] if '\n  - deployments' in rule]
+found = [verb for rule in rules for verb in re.findall(r'- (\w+)', rule.split('verbs:')[1])]
+sys.exit(sorted(found) != sorted(sys.argv[1].split()))
+PYTHON
+}
+rights 'list watch create patch delete' "$work/default.yaml"
+rights 'list watch' "$work/narrow.yaml"
+rights 'list watch' "$work/full.yaml"
 
 # refused WORDS VALUES: the schema refuses VALUES, and says WORDS.
 refused() {
@@ -60,7 +76,20 @@ refused "at '/filter/sha256'" "filter.sha256=$sha"
 refused "at '/filter/sha256'" filter.url=file:///plugin.wasm,filter.sha256=sha256:0
 refused "at '/serveUrl'" serveUrl=serin:8080
 refused "at '/podLabels/team'" podLabels.team=1
+refused "at '/workloads'" workloads=maybe
+refused "at '/policies'" policies=3
+refused "at '/metrics/auth'" metrics.auth=token
+refused "at '/networkPolicy/metricsNamespaces/0'" 'networkPolicy.metricsNamespaces={Prometheus}'
 refused "at '/serviceMonitor/interval'" serviceMonitor.interval=often
+
+# The policy needs a Kubernetes that has it; without it, and without the check of tokens, nothing of them is left.
+if template --kube-version 1.29.0 > "$work/out" 2>&1; then fail "the chart takes Kubernetes 1.29 with policies"; fi
+grep -qF 'set policies=false' "$work/out" || fail "the refusal of Kubernetes 1.29 does not say what to do"
+template --kube-version 1.29.0 --set policies=false > /dev/null
+for words in tokenreviews serin-metrics-reader bearerTokenFile ValidatingAdmissionPolicy; do
+  if grep -q "$words" "$work/full.yaml"; then fail "with full-values.yaml there is still $words"; fi
+done
+template --set serviceMonitor.enabled=true | grep -q bearerTokenFile || fail "the ServiceMonitor sends no token"
 
 # One version: of the workspace, the chart, and the image that both ways of installing start.
 version=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' ../../Cargo.toml)

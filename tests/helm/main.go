@@ -1,7 +1,7 @@
 // Compares what the chart renders with what `kubectl kustomize deploy` renders, without a cluster.
 //
-// Usage: check DEPLOY DEFAULT FULL: the folder `deploy`, and the chart rendered with its default values and with
-// full-values.yaml of the current folder.
+// Usage: check DEPLOY DEFAULT FULL NARROW: the folder `deploy`, and the chart rendered with its default values, with
+// full-values.yaml and with narrow-values.yaml of the current folder; the latter is what its folder `narrow` is for `deploy`.
 package main
 
 import (
@@ -36,27 +36,33 @@ type object = map[string]any
 type objects map[string]object
 
 func main() {
-	if len(os.Args) != 4 {
-		fmt.Fprintln(os.Stderr, "usage: check DEPLOY DEFAULT FULL")
+	if len(os.Args) != 5 {
+		fmt.Fprintln(os.Stderr, "usage: check DEPLOY DEFAULT FULL NARROW")
 		os.Exit(2)
 	}
-	if err := check(os.Args[1], os.Args[2], os.Args[3]); err != nil {
+	if err := check(os.Args[1], os.Args[2], os.Args[3], os.Args[4]); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-func check(deploy, defaults, full string) error {
-	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), deploy)
+func check(deploy, defaults, full, narrow string) error {
+	kustomized, err := kustomize(deploy)
 	if err != nil {
 		return err
 	}
-	text, err := resources.AsYaml()
+	kustomizedNarrow, err := kustomize("narrow")
 	if err != nil {
 		return err
 	}
-	kustomized, err := parse(deploy, text)
+	byNarrow, err := read(narrow)
 	if err != nil {
+		return err
+	}
+	if err := equal(kustomizedNarrow, byNarrow); err != nil {
+		return fmt.Errorf("with narrow-values.yaml: %w", err)
+	}
+	if err := clusterScoped(kustomized, kustomizedNarrow, byNarrow); err != nil {
 		return err
 	}
 	byDefault, err := read(defaults)
@@ -74,6 +80,32 @@ func check(deploy, defaults, full string) error {
 		return err
 	}
 	return everyValue(filepath.Join(deploy, "helm", "serin", "values.yaml"), full)
+}
+
+func kustomize(folder string) (objects, error) {
+	resources, err := krusty.MakeKustomizer(krusty.MakeDefaultOptions()).Run(filesys.MakeFsOnDisk(), folder)
+	if err != nil {
+		return nil, err
+	}
+	text, err := resources.AsYaml()
+	if err != nil {
+		return nil, err
+	}
+	return parse(folder, text)
+}
+
+// clusterScoped checks that no overlay gives a namespace to what has none.
+func clusterScoped(renderings ...objects) error {
+	for _, found := range renderings {
+		for identity, one := range found {
+			kind, _ := one["kind"].(string)
+			_, namespaced := one["metadata"].(object)["namespace"]
+			if namespaced && (strings.HasPrefix(kind, "Cluster") || strings.HasPrefix(kind, "Validating")) {
+				return fmt.Errorf("%s has a namespace, and its kind has none", identity)
+			}
+		}
+	}
+	return nil
 }
 
 func read(path string) (objects, error) {
@@ -148,9 +180,18 @@ func unlabelled(whole object) object {
 	return copied
 }
 
+func byName(list []any) []any {
+	name := func(item any) string { text, _ := item.(object)["name"].(string); return text }
+	return slices.SortedFunc(slices.Values(list), func(a, b any) int { return strings.Compare(name(a), name(b)) })
+}
+
 func differences(path string, want, got any) (found []error) {
 	if wanted, ok := want.([]any); ok {
 		if rendered, ok := got.([]any); ok && len(rendered) == len(wanted) {
+			// A patch of an overlay puts variables first; their order says nothing here.
+			if strings.HasSuffix(path, ".env") {
+				wanted, rendered = byName(wanted), byName(rendered)
+			}
 			for index := range wanted {
 				found = append(found, differences(fmt.Sprintf("%s[%d]", path, index), wanted[index], rendered[index])...)
 			}
@@ -176,22 +217,44 @@ func differences(path string, want, got any) (found []error) {
 	return found
 }
 
-// sameObjects checks that values add nothing but the ServiceMonitor. They are rendered without the CRD, which no value changes.
+// What full-values.yaml switches on, and what it switches off.
+var (
+	added   = []string{foreign[0], "networking.k8s.io/v1/NetworkPolicy"}
+	removed = []string{
+		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy//serin", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding//serin",
+		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy//serin-deletion",
+		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding//serin-deletion",
+		"rbac.authorization.k8s.io/v1/ClusterRole//serin-view", "rbac.authorization.k8s.io/v1/ClusterRole//serin-edit",
+		"rbac.authorization.k8s.io/v1/ClusterRole//serin-metrics-reader",
+	}
+)
+
+// under says whether an identity is one of these, or an object of one of these kinds.
+func under(identity string, kinds []string) bool {
+	return slices.ContainsFunc(kinds, func(kind string) bool { return identity == kind || strings.HasPrefix(identity, kind+"/") })
+}
+
+// sameObjects checks that values add and remove nothing but what they name. They are rendered without the CRD, which no value changes.
 func sameObjects(byDefault, byValues objects) error {
 	defaults := maps.Clone(byDefault)
-	maps.DeleteFunc(defaults, func(identity string, _ object) bool { return strings.Contains(identity, "/CustomResourceDefinition/") })
+	maps.DeleteFunc(defaults, func(identity string, _ object) bool {
+		return strings.Contains(identity, "/CustomResourceDefinition/") || under(identity, removed)
+	})
+	if len(byDefault) != len(defaults)+len(removed)+1 {
+		return errors.New("by default the chart lacks something that full-values.yaml switches off")
+	}
 	for identity := range defaults {
 		if _, ok := byValues[identity]; !ok {
 			return fmt.Errorf("with full-values.yaml the chart does not render %s", identity)
 		}
 	}
 	for identity := range byValues {
-		if _, ok := defaults[identity]; !ok && !strings.HasPrefix(identity, foreign[0]) {
+		if _, ok := defaults[identity]; !ok && !under(identity, added) {
 			return fmt.Errorf("with full-values.yaml the chart also renders %s", identity)
 		}
 	}
-	if len(byValues) != len(defaults)+1 {
-		return errors.New("with full-values.yaml the chart renders no ServiceMonitor")
+	if len(byValues) != len(defaults)+len(added) {
+		return errors.New("with full-values.yaml the chart lacks a ServiceMonitor or a NetworkPolicy")
 	}
 	return nil
 }

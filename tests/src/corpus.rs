@@ -10,8 +10,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serin_config::{Decision, Destination, Request};
-use serin_controller::file;
-use serin_controller::release::Checked;
+use serin_release::Checked;
+use serin_release::file;
 
 /// A case of the corpus.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,7 +37,7 @@ pub struct Case {
 pub struct Asked {
     /// What it shows.
     pub name: String,
-    /// Where it goes; the only release unless told.
+    /// Where it goes; by default the only release.
     #[serde(default)]
     pub destination: Option<String>,
     /// Its headers; `:method`, `:path` and `:authority` are added where they are missing.
@@ -162,7 +162,7 @@ impl Asked {
     /// The request as the engine reads it, and where it goes.
     ///
     /// # Errors
-    /// A value cannot be read, or the source is no address.
+    /// A value cannot be read, or the source is not an address.
     pub fn request(&self, checked: &Checked) -> Result<(Destination<'static>, Request), Box<dyn Error>> {
         let (destination, headers) = self.complete(checked)?;
         let parsed = Destination::parse(&destination);
@@ -201,7 +201,7 @@ pub fn root() -> PathBuf {
 /// All cases, sorted by name.
 ///
 /// # Errors
-/// A file cannot be read or is no case.
+/// A file cannot be read or is not a case.
 pub fn load() -> Result<Vec<Case>, Box<dyn Error>> {
     let mut cases = Vec::new();
     for area in fs::read_dir(root())? {

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serin_config::Split;
-use serin_controller::{FILTER, REQUEST_FILTER};
+use serin_module::{FILTER, REQUEST_FILTER};
 use wasmi::{Config, Engine, Extern, Instance, Linker, Module, Store, TypedFunc, WasmParams, WasmResults};
 
 /// More than any test needs: an endless loop ends as an error.
@@ -71,7 +71,7 @@ pub struct Input {
 pub struct Exchange {
     /// The request's headers as they go upstream.
     pub request: Headers,
-    /// The response's headers as they go downstream; the upstream sent none.
+    /// The response's headers as they go downstream.
     pub response: Headers,
     /// Filter state that was set, by name.
     pub filter_state: BTreeMap<String, Vec<u8>>,
@@ -79,6 +79,8 @@ pub struct Exchange {
     pub fuel: u64,
     /// Host calls of the request phase, by name.
     pub calls: BTreeMap<&'static str, u32>,
+    /// Host calls of the response phase, by name.
+    pub response_calls: BTreeMap<&'static str, u32>,
     /// Calls into the VM for the whole exchange, by name; memory that the host asks for is among them.
     pub entries: BTreeMap<String, u32>,
     /// Bytes that crossed the border in the request phase.
@@ -107,7 +109,7 @@ impl Host {
     /// Starts a VM with a module.
     ///
     /// # Errors
-    /// The bytes are no module, or its start traps.
+    /// The bytes are not a module, or its start traps.
     pub fn load(wasm: &[u8]) -> Result<Self, HostError> {
         let mut config = Config::default();
         config.consume_fuel(true);
@@ -165,11 +167,19 @@ impl Host {
     /// # Errors
     /// The filter traps, pauses or makes an unexpected host call.
     pub fn request(&mut self, input: Input) -> Result<Exchange, HostError> {
+        self.exchange(input, Headers::new())
+    }
+
+    /// Passes a request and a response with these headers through the filter.
+    ///
+    /// # Errors
+    /// As [`Host::request`].
+    pub fn exchange(&mut self, input: Input, response: Headers) -> Result<Exchange, HostError> {
         let (id, fuel) = self.request_phase(input)?;
         let world = self.store.data_mut();
         let request = world.request.take().unwrap_or_default();
         let (calls, copied) = (std::mem::take(&mut world.calls), world.copied);
-        world.response = Some(Headers::new());
+        world.response = Some(response);
         self.call::<_, i32>("proxy_on_response_headers", (id, 0, 1))?;
         let response = self.store.data_mut().response.take().unwrap_or_default();
         self.call::<_, i32>("proxy_on_done", id)?;
@@ -178,7 +188,8 @@ impl Host {
         self.store.set_fuel(FUEL)?;
         let world = self.store.data_mut();
         let (filter_state, entries) = (std::mem::take(&mut world.set), std::mem::take(&mut world.entries));
-        Ok(Exchange { request, response, filter_state, fuel, calls, entries, copied })
+        let response_calls = std::mem::take(&mut world.calls);
+        Ok(Exchange { request, response, filter_state, fuel, calls, response_calls, entries, copied })
     }
 
     /// Passes a request through the filter whose stream then ends without a word.
@@ -282,7 +293,7 @@ pub fn filter_for(split: &Split) -> &'static [u8] {
 /// The names that a module imports and exports, sorted.
 ///
 /// # Errors
-/// The bytes are no module.
+/// The bytes are not a module.
 pub fn interface(wasm: &[u8]) -> Result<(Vec<String>, Vec<String>), HostError> {
     let module = Module::new(&Engine::default(), wasm)?;
     let mut imports: Vec<_> = module.imports().map(|import| format!("{}.{}", import.module(), import.name())).collect();

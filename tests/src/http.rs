@@ -42,7 +42,7 @@ impl Connection {
     /// The address is not a loopback one, or nobody listens.
     pub fn open(address: SocketAddr) -> io::Result<Self> {
         if !address.ip().is_loopback() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, format!("{address} is no loopback address")));
+            return Err(io::Error::new(ErrorKind::InvalidInput, format!("{address} is not a loopback address")));
         }
         let stream = TcpStream::connect_timeout(&address, CAP)?;
         stream.set_read_timeout(Some(CAP))?;
@@ -72,6 +72,8 @@ impl Connection {
         if self.closed {
             *self = Self::open(self.address)?;
         }
+        // Whatever comes in between, the rest of this connection is of no use.
+        self.closed = true;
         // A peer that refuses a request may close before it has read all of it; its answer counts.
         let written = self.stream.write_all(request);
         let response = self.receive(request.starts_with(b"HEAD ")).map_err(|error| match (error.kind(), &written) {
@@ -85,7 +87,17 @@ impl Connection {
     }
 
     fn receive(&mut self, head_only: bool) -> io::Result<Response> {
-        let broken = |why: &str| io::Error::new(ErrorKind::InvalidData, format!("the answer is no HTTP/1.1: {why}"));
+        loop {
+            let response = self.receive_one(head_only)?;
+            // What comes before the answer, such as `100 Continue`, has no body (RFC 9110, section 15.2).
+            if response.status >= 200 {
+                return Ok(response);
+            }
+        }
+    }
+
+    fn receive_one(&mut self, head_only: bool) -> io::Result<Response> {
+        let broken = |why: &str| io::Error::new(ErrorKind::InvalidData, format!("the answer is not HTTP/1.1: {why}"));
         let end = loop {
             if let Some(end) = find(&self.buffer, b"\r\n\r\n") {
                 break end;
@@ -105,9 +117,9 @@ impl Connection {
         }
         let mut response = Response { status, headers, body: Vec::new() };
         response.body = match (response.header("transfer-encoding"), response.header("content-length")) {
-            _ if head_only => Vec::new(),
+            _ if head_only || response.status < 200 => Vec::new(),
             (Some(_), _) => self.chunks()?,
-            (None, Some(length)) => self.take(length.parse().map_err(|_| broken("a length that is no number"))?)?,
+            (None, Some(length)) => self.take(length.parse().map_err(|_| broken("a length that is not a number"))?)?,
             (None, None) => Vec::new(),
         };
         Ok(response)

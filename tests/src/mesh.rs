@@ -4,15 +4,17 @@
 mod client;
 mod controller;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::error::Error;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-pub use client::{Answer, Client, Request, Watcher, agree, counts, explained, users};
+pub use client::{Answer, Client, Request, Watcher, agree, agree_within, all_answered, counts, explained, users};
 pub use controller::Controller;
 
 /// How long anything in the mesh may take.
@@ -26,7 +28,29 @@ type Result<T> = std::result::Result<T, Box<dyn Error>>;
 ///
 /// # Errors
 /// It does not hold within [`CAP`]; the message says what was last seen.
-pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<std::result::Result<T, String>>) -> Result<T> {
+pub fn eventually<T>(what: &str, look: impl FnMut() -> Result<std::result::Result<T, String>>) -> Result<T> {
+    eventually_within(CAP, what, look)
+}
+
+/// The split document that a WasmPlugin of the mesh carries, as `serin document` prints it.
+///
+/// # Errors
+/// There is no such plugin, or it carries none.
+pub fn document(namespace: &str, plugin: &str) -> Result<Value> {
+    let plugin = kubectl(&["get", "wasmplugin", "-n", namespace, plugin, "-o", "yaml"], "")?;
+    let printed = run(Command::new(crate::command()?).args(["document", "-f", "-"]), &plugin)?;
+    Ok(serde_json::from_str(&printed)?)
+}
+
+/// The same with another cap.
+///
+/// # Errors
+/// It does not hold within `cap`.
+pub fn eventually_within<T>(
+    cap: Duration,
+    what: &str,
+    mut look: impl FnMut() -> Result<std::result::Result<T, String>>,
+) -> Result<T> {
     let start = Instant::now();
     loop {
         let seen = match look() {
@@ -34,8 +58,8 @@ pub fn eventually<T>(what: &str, mut look: impl FnMut() -> Result<std::result::R
             Ok(Err(seen)) => seen,
             Err(error) => error.to_string(),
         };
-        if start.elapsed() > CAP {
-            return Err(format!("not within {CAP:?}: {what}; last seen: {seen}").into());
+        if start.elapsed() > cap {
+            return Err(format!("not within {cap:?}: {what}; last seen: {seen}").into());
         }
         std::thread::sleep(Duration::from_millis(50));
     }
@@ -105,8 +129,12 @@ pub fn process(action: &str, name: &str) -> Result<()> {
 /// A Service `reviews` in a namespace of its own, with Deployments of these versions and numbers of pods, all of them ready.
 ///
 /// # Errors
-/// They do not become ready.
+/// They do not become ready, or another test has the namespace, whose objects would act here.
 pub fn reviews(namespace: &str, versions: &[(&str, u32)]) -> Result<()> {
+    static TAKEN: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if !TAKEN.lock().is_ok_and(|mut taken| taken.insert(namespace.to_owned())) {
+        return Err(format!("the namespace {namespace} is another test's").into());
+    }
     let mut objects = vec![
         json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}),
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "reviews", "namespace": namespace},
@@ -171,6 +199,27 @@ pub fn await_reason(namespace: &str, name: &str, kind: &str, reason: &str) -> Re
     })
 }
 
+/// Half of the users, by the cookie `user`, on v2.
+#[must_use]
+pub fn half() -> Value {
+    json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": {"by": [{"cookie": "user"}]}})
+}
+
+/// A controller, and a client of `reviews` in v1 and v2 with a release of this spec, once everybody gets what `serin explain` says; with how
+/// many of the 1 000 users each version has.
+///
+/// # Errors
+/// It does not come so far.
+pub fn running(namespace: &str, spec: Value) -> Result<(Controller, Client, BTreeMap<String, usize>)> {
+    reviews(namespace, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(namespace, CONTROLLER, &[])?;
+    apply(&[release(namespace, spec)])?;
+    await_reason(namespace, "reviews", "Programmed", "Programmed")?;
+    let mut client = Client::of(namespace)?;
+    let shares = agree(namespace, &mut client)?;
+    Ok((controller, client, shares))
+}
+
 /// Installs the definition, the namespace and the rights of the controller.
 ///
 /// # Errors
@@ -181,9 +230,9 @@ pub fn install() -> Result<()> {
     let account =
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "serin", "namespace": "serin-system"}});
     apply(&[namespace, account])?;
-    for file in ["crds/canaryreleases.serin.dev.yaml", "rbac.yaml"] {
+    for file in ["crds/canaryreleases.serin.dev.yaml", "rbac.yaml", "roles.yaml", "policy.yaml"] {
         let path = deploy.join(file);
-        kubectl(&["apply", "--server-side", "-f", path.to_str().ok_or("the path is no text")?], "")?;
+        kubectl(&["apply", "--server-side", "-f", path.to_str().ok_or("the path is not UTF-8")?], "")?;
     }
     kubectl(&["wait", "--for=condition=established", "crd/canaryreleases.serin.dev", "--timeout=60s"], "").map(|_| ())
 }
@@ -193,14 +242,30 @@ pub fn install() -> Result<()> {
 /// # Errors
 /// There is no token for it.
 pub fn kubeconfig() -> Result<PathBuf> {
-    let path = variable("RUN")?.join("controller.kubeconfig");
+    kubeconfig_of("serin")
+}
+
+/// A token of a ServiceAccount in the namespace `serin-system`.
+///
+/// # Errors
+/// There is no such account.
+pub fn token(account: &str) -> Result<String> {
+    Ok(kubectl(&["create", "token", "-n", "serin-system", account, "--duration=2h"], "")?.trim().to_owned())
+}
+
+/// A kubeconfig of a ServiceAccount in the namespace `serin-system`.
+///
+/// # Errors
+/// There is no token for it.
+pub fn kubeconfig_of(account: &str) -> Result<PathBuf> {
+    let path = variable("RUN")?.join(format!("{account}.kubeconfig"));
     if path.is_file() {
         return Ok(path);
     }
-    let token = kubectl(&["create", "token", "-n", "serin-system", "serin", "--duration=2h"], "")?;
+    let token = token(account)?;
     let admin: Value = serde_saphyr::from_str(&std::fs::read_to_string(variable("KUBECONFIG")?)?)?;
     let config = json!({"apiVersion": "v1", "kind": "Config", "clusters": [{"name": "c", "cluster": admin["clusters"][0]["cluster"]}],
-        "users": [{"name": "u", "user": {"token": token.trim()}}], "current-context": "c",
+        "users": [{"name": "u", "user": {"token": token}}], "current-context": "c",
         "contexts": [{"name": "c", "context": {"cluster": "c", "user": "u"}}]});
     std::fs::write(&path, config.to_string())?;
     Ok(path)

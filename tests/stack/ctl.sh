@@ -6,7 +6,7 @@ set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 action=${1:-} name=${2:-}
 if ! declare -F "run_${name//-/_}" >/dev/null || [ "$name" = agent ] || [ "$name" = envoy ]; then
-  echo "ctl.sh: '$name' is no process of the mesh; see $0" >&2
+  echo "ctl.sh: '$name' is not a process of the mesh; see $0" >&2
   exit 2
 fi
 # What is started here outlives this script, without its output.

@@ -3,6 +3,8 @@
 : "${BIN:?}" "${ENVOY_BIN:?}" "${KUBECTL:?}" "${RUN:?}"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export KUBECONFIG=$here/kubeconfig.yaml
+# Seconds that a process may take to be ready, to end by itself, and to end once it is killed. Machines are busy.
+READY=120 GRACE=15 KILLED=60
 
 # Starts a program in the background under a name; its log is kept over restarts.
 launch() {
@@ -14,19 +16,20 @@ launch() {
   disown
 }
 
-# Whether a process runs; one that ended and that nobody waited for yet does not.
+# Whether anything of a process is left: its other threads may outlive the first one, a zombie by then, and still hold ports and files.
 runs() {
   local pid
-  pid=$(cat "$RUN/pid/$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null
+  pid=$(cat "$RUN/pid/$1" 2>/dev/null) && [ -d "/proc/$pid" ] || return 1
+  ! grep -q '^State:.Z' "/proc/$pid/status" 2>/dev/null || [ "$(ls "/proc/$pid/task" 2>/dev/null | wc -l)" -gt 1 ]
 }
 
 # Waits until a command succeeds; says what a process logged where it does not.
 await() {
-  local name=$1 deadline=$((SECONDS + 60))
+  local name=$1 deadline=$((SECONDS + READY))
   shift
   until "$@" >/dev/null 2>&1; do
     if [ "$SECONDS" -ge "$deadline" ] || ! runs "$name"; then
-      printf 'stack: %s %s; its log ends with:\n' "$name" "$(runs "$name" && echo 'is not ready after 60 s' || echo 'has ended')" >&2
+      printf 'stack: %s %s; its log ends with:\n' "$name" "$(runs "$name" && echo "is not ready after $READY s" || echo 'has ended')" >&2
       tail -n 20 "$RUN/log/$name" >&2
       return 1
     fi
@@ -39,7 +42,7 @@ run_etcd() {
     --listen-client-urls http://127.0.0.1:12379 --advertise-client-urls http://127.0.0.1:12379 \
     --listen-peer-urls http://127.0.0.1:12380 --initial-advertise-peer-urls http://127.0.0.1:12380 \
     --initial-cluster default=http://127.0.0.1:12380
-  await etcd curl -sf http://127.0.0.1:12379/health
+  await etcd curl -sf --max-time 5 http://127.0.0.1:12379/health
 }
 
 # With shutdown-send-retry-after it stops within seconds, else only when all watches have ended.
@@ -51,14 +54,14 @@ run_kube_apiserver() {
     --service-account-signing-key-file="$RUN/certs/sa.key" --disable-admission-plugins=ServiceAccount \
     --service-cluster-ip-range=10.96.0.0/16 --max-requests-inflight=2000 --max-mutating-requests-inflight=1000 \
     --shutdown-send-retry-after --audit-policy-file="$here/audit.yaml" --audit-log-path="$RUN/log/audit" --audit-log-mode=blocking
-  await kube-apiserver "$KUBECTL" get --raw /readyz
+  await kube-apiserver "$KUBECTL" get --raw /readyz --request-timeout=5s
 }
 
 run_kube_controller_manager() {
   launch kube-controller-manager "$BIN/kube-controller-manager" --kubeconfig "$KUBECONFIG" --leader-elect=false --secure-port=0 \
     --kube-api-qps=500 --kube-api-burst=1000 --concurrent-deployment-syncs=10 --concurrent-replicaset-syncs=10 \
     --service-account-private-key-file="$RUN/certs/sa.key" \
-    --controllers=deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller
+    --controllers=deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller
 }
 
 run_kube_scheduler() {
@@ -78,12 +81,12 @@ run_istiod() {
     "$BIN/pilot-discovery" discovery --kubeconfig "$KUBECONFIG" --meshConfig "$here/mesh.yaml" --domain cluster.local \
     --grpcAddr 127.0.0.1:15010 --secureGRPCAddr "" --httpAddr 127.0.0.1:18090 --httpsAddr "" \
     --monitoringAddr 127.0.0.1:15014 --ctrlz_port 0
-  await istiod curl -sf http://127.0.0.1:18090/ready
+  await istiod curl -sf --max-time 5 http://127.0.0.1:18090/ready
 }
 
 run_pods() {
   launch pods python3 "$here/pods.py" "$KUBECTL" --kubeconfig "$KUBECONFIG"
-  await pods curl -sf http://127.0.0.1:8000/
+  await pods curl -sf --max-time 5 http://127.0.0.1:8000/
 }
 
 # Runs a program with a folder of its own for Istio's downloads, whose place is fixed: what the containers of a pod share.
@@ -110,7 +113,7 @@ run_envoy() {
   sed -e "s|NODE_TYPE|$type|; s|POD|$name-0|; s|APP|$name|; s|NODE_LABELS|$labels|; s|ADMIN_PORT|$admin|; s|XDS_SOCKET|$root/etc/istio/proxy/XDS|" \
     "$here/envoy.yaml" >"$root/envoy.yaml"
   launch_in_pod "$name" "$root" "$ENVOY_BIN" -c "$root/envoy.yaml" --concurrency 2 --disable-hot-restart --log-level warning
-  await "$name" curl -sf "http://127.0.0.1:$admin/ready"
+  await "$name" curl -sf --max-time 5 "http://127.0.0.1:$admin/ready"
 }
 
 run_client_agent() { run_agent client sidecar 15020; }
@@ -123,15 +126,27 @@ start() {
   runs "$1" || "run_${1//-/_}"
 }
 
-# Ends a process and waits for it.
-stop() {
-  local signal=$1 name=$2 pid deadline=$((SECONDS + 30))
-  pid=$(cat "$RUN/pid/$name" 2>/dev/null) || return 0
-  kill "-$signal" "$pid" 2>/dev/null || return 0
+# Waits so many seconds for the end of a process.
+ends() {
+  local name=$1 deadline=$((SECONDS + $2))
   while runs "$name"; do
-    if [ "$SECONDS" -ge "$deadline" ]; then
-      kill -KILL "$pid"
-    fi
+    [ "$SECONDS" -lt "$deadline" ] || return 1
     sleep 0.05
   done
+}
+
+# Ends a process and waits until it has ended. What takes too long is killed, which each of them survives: etcd's log is written by then.
+stop() {
+  local signal=$1 name=$2 pid
+  pid=$(cat "$RUN/pid/$name" 2>/dev/null) || return 0
+  # It may have ended by itself.
+  kill "-$signal" "$pid" 2>/dev/null || true
+  if ! ends "$name" "$GRACE"; then
+    kill -KILL "$pid" 2>/dev/null || true
+    if ! ends "$name" "$KILLED"; then
+      echo "stack: $name (process $pid) has not ended $KILLED s after SIGKILL" >&2
+      return 1
+    fi
+  fi
+  rm -f "$RUN/pid/$name"
 }

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Runs a command inside of a mesh of its own, which ends with it: API server, istiod, Envoys and pods are plain processes in a
-# network namespace, without root and without containers. Exits with 3 where the machine has not what that needs.
+# network namespace, without root and without containers. Exits with 3 where the machine lacks something that this needs.
 # Usage: run.sh COMMAND [ARGUMENT...]      KEEP=1 keeps the logs
+#        run.sh --check                    looks for what it needs, starts nothing
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 root=$(cd "$here/../.." && pwd)
@@ -17,6 +18,10 @@ refusal=$("${namespaces[@]}" true 2>&1) || missing \
   "this machine gives an ordinary user no namespaces of its own; $refusal" \
   'allow them: sysctl kernel.unprivileged_userns_clone=1 (Debian), kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu),' \
   'user.max_user_namespaces=10000 (where it is 0)'
+command -v go >/dev/null || missing 'Go is missing; install Go 1.26 or newer'
+# A socket's path holds 107 bytes; the folder of a run has a name of six letters.
+[ $((${#root} + 24)) -le 70 ] || missing "the path of this checkout is too long for sockets: $root"
+[ "${1:-}" = --check ] && exit 0
 BIN=$("$here/build.sh" | tail -n 1) || exit $?
 "$root/scripts/kubectl.sh"
 mkdir -p "$root/target/stack/run"
@@ -35,8 +40,6 @@ finish() {
   fi
 }
 trap finish EXIT
-# A socket's path holds 107 bytes.
-[ ${#RUN} -le 70 ] || missing "the path of this checkout is too long for sockets: $RUN"
 [ -x "$ENVOY_BIN" ] || { echo "stack: no Envoy at ENVOY_BIN=$ENVOY_BIN; make envoy" >&2; exit 1; }
 code=0
 # The mesh ends with this script even where that is killed.

@@ -1,15 +1,18 @@
-//! How often the engine asks for memory while it decides.
+//! How often the engine asks for memory while it decides, and how much reading a file asks for: counts that no noise touches.
 #![cfg(test)]
 #![expect(unsafe_code, reason = "an allocator is unsafe by its nature; this one counts and hands on")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
+use std::fmt::Write;
+use std::path::Path;
 
 use serde_json::{Value, json};
 use serin_config::{Destination, Request, Split, SplitDocument};
 
 thread_local! {
     static COUNT: Cell<usize> = const { Cell::new(0) };
+    static BYTES: Cell<usize> = const { Cell::new(0) };
 }
 
 struct Counting;
@@ -18,6 +21,7 @@ struct Counting;
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.set(COUNT.get() + 1);
+        BYTES.set(BYTES.get() + layout.size());
         // SAFETY: as the caller promises.
         unsafe { System.alloc(layout) }
     }
@@ -85,4 +89,42 @@ fn a_decision_takes_no_memory() {
 fn a_new_identity_takes_memory() {
     let issue = json!({"by": [{"cookie": "nobody"}], "otherwise": {"issueCookie": {"name": "id"}}});
     assert!(allocations(&json!([]), &issue) > 0, "the counter does not count");
+}
+
+/// A release as `kubectl` prints it.
+fn release(number: usize) -> String {
+    format!(
+        r#"{{"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": {{"name": "r{number}", "namespace": "shop"}},
+  "spec": {{"service": "s{number}", "stable": {{"version": "v1"}}, "canaries": [{{"version": "v2", "weight": "10%"}}],
+    "rules": [{{"name": "testers", "when": [{{"header": {{"name": "x-team", "exact": "qa"}}}}], "version": "v2"}}]}}}}"#
+    )
+}
+
+fn documents(releases: usize) -> String {
+    (0..releases).fold(String::new(), |mut text, number| {
+        let _ = writeln!(text, "---\n{}", release(number));
+        text
+    })
+}
+
+fn list(releases: usize) -> String {
+    let items: Vec<String> = (0..releases).map(release).collect();
+    format!("{{\"apiVersion\": \"v1\", \"kind\": \"List\", \"items\": [{}]}}", items.join(",\n"))
+}
+
+/// The bytes that are allocated to read and compile a text.
+fn cost(text: &str, releases: usize) -> usize {
+    let before = BYTES.get();
+    let path = Path::new("releases.yaml");
+    let checked = serin_release::file::parse(path, text.as_bytes()).unwrap().compile(path).unwrap();
+    assert_eq!(checked.split.len(), releases);
+    BYTES.get() - before
+}
+
+#[test]
+fn eight_times_the_releases_cost_eight_times_as_much() {
+    for form in [documents, list] {
+        let [small, large] = [250, 2000].map(|releases| cost(&form(releases), releases));
+        assert!(large < small * 10, "{small} and {large} bytes");
+    }
 }

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 use serin_config::Split;
-use serin_controller::{FILTER, REQUEST_FILTER};
+use serin_module::{FILTER, REQUEST_FILTER};
 use serin_tests::golden;
 use serin_tests::host::{Exchange, Host, Input, filter_for, interface};
 use sha2::{Digest, Sha256};
@@ -79,11 +79,13 @@ fn what_a_request_costs_is_committed() {
     issued["splits"][0]["sticky"] = json!({"by": [{"cookie": "nobody"}], "otherwise": {"issueCookie": {"name": "id"}}});
     let mut told = document(0);
     told["reportReason"] = json!(true);
+    let mut keyed = document(0);
+    keyed["splits"][0]["routingKey"] = json!("1f0c6b2a9d");
     let elsewhere = json!({"version": 1, "splits": []});
     let bytes = json!({"filter": FILTER.len(), "request_filter": REQUEST_FILTER.len()});
     let budget = json!({"bytes": bytes, "requests": {
         "sticky cookie": cost(&document(0)), "1 rule": cost(&document(1)), "20 rules": cost(&document(20)),
-        "1000 rules": cost(&document(1000)), "issued cookie": cost(&issued), "reason told": cost(&told), "no release": cost(&elsewhere)}});
+        "1000 rules": cost(&document(1000)), "routing key": cost(&keyed), "issued cookie": cost(&issued), "reason told": cost(&told), "no release": cost(&elsewhere)}});
     golden::check("tests/golden/filter.budget.json", &format!("{}\n", serde_json::to_string_pretty(&budget).unwrap()))
         .unwrap();
 }
@@ -164,6 +166,26 @@ fn a_sticky_cookie_takes_three_host_calls() {
     assert_eq!(calls(&nothing, &[("x-serin-version", "v2")]), [one, cluster, "proxy_remove_header_map_value"]);
 }
 
+#[test]
+fn a_response_costs_nothing_unless_it_may_carry_a_cookie() {
+    let mut issued = document(0);
+    issued["splits"][0]["sticky"] = json!({"by": [{"cookie": "user"}], "otherwise": {"issueCookie": {"name": "id"}}});
+    let mut host = Host::load(FILTER).unwrap();
+    assert!(host.configure(issued.to_string().as_bytes()).unwrap());
+    let mut calls = |input: Input, cache: &str| {
+        let header = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+        let response = vec![header(":status", "200"), header("cache-control", cache)];
+        host.exchange(input, response).unwrap().response_calls.into_iter().collect::<Vec<_>>()
+    };
+    let mut visitor = input();
+    visitor.headers.pop();
+    let (all, waiting, add) =
+        (("proxy_get_header_map_pairs", 1), ("proxy_get_property", 1), ("proxy_add_header_map_value", 1));
+    assert_eq!(calls(input(), "private"), []);
+    assert_eq!(calls(visitor.clone(), "private"), [add, all, waiting]);
+    assert_eq!(calls(visitor, "public"), [all, waiting]);
+}
+
 /// Builds the filter from a copy of the sources in another folder.
 fn rebuilt(folder: &Path) -> [Vec<u8>; 2] {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
@@ -173,13 +195,13 @@ fn rebuilt(folder: &Path) -> [Vec<u8>; 2] {
         fs::create_dir_all(copy.parent().unwrap()).unwrap();
         fs::copy(root.join(file), copy).unwrap();
     }
-    let script = folder.join("controller/build.rs");
+    let script = folder.join("filter/module/build.rs");
     let out = folder.join("out");
     fs::create_dir(&out).unwrap();
     let built = Command::new("rustc").args(["--edition", "2024", "-o"]).arg(out.join("build")).arg(script).status().unwrap();
     assert!(built.success());
     let done = Command::new(out.join("build"))
-        .env("CARGO_MANIFEST_DIR", folder.join("controller"))
+        .env("CARGO_MANIFEST_DIR", folder.join("filter/module"))
         .env("OUT_DIR", &out)
         .env("CARGO", env!("CARGO"))
         .status()

@@ -1,12 +1,18 @@
 //! The command line: answers, errors and exit codes.
 #![cfg(test)]
 
+#[path = "cli/document.rs"]
+mod document;
+#[path = "cli/explain.rs"]
+mod explain;
+
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
+use serin_tests::bad_specs;
 use tempfile::TempDir;
 
 fn serin(arguments: &[&str]) -> Output {
@@ -41,31 +47,101 @@ fn refused(arguments: &[&str]) -> String {
 fn every_example_is_valid() {
     for entry in fs::read_dir(example("")).unwrap() {
         let path = entry.unwrap().path().display().to_string();
-        assert!(stdout(&serin(&["validate", "-f", &path])).contains(": valid, 1 releases"), "{path}");
+        assert!(stdout(&serin(&["validate", "-f", &path])).contains(": valid, 1 release, "), "{path}");
     }
     let checked = stdout(&serin(&["standalone", "--check", "-f", &example("standalone.yaml")]));
-    assert!(checked.ends_with("standalone.yaml: valid, 1 services, 1 releases\n"), "{checked}");
+    assert!(checked.ends_with("standalone.yaml: valid, 1 service, 1 release\n"), "{checked}");
 }
 
+/// The examples in the help of each command; those that need no cluster and end by themselves do what they say.
 #[test]
-fn the_readme_shows_what_explain_says() {
-    let readme = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md")).unwrap();
-    let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "--header", "cookie: user=ann"]));
-    assert!(readme.contains(&said), "{said}");
-    for command in ["make demo", "make test"] {
-        assert!(readme.contains(command));
+fn the_help_has_examples_that_work() {
+    let folder = tempfile::tempdir().unwrap();
+    for (from, to) in [("reviews.yaml", "release.yaml"), ("standalone.yaml", "serin.yaml")] {
+        fs::copy(example(from), folder.path().join(to)).unwrap();
     }
+    fs::write(folder.path().join("requests.jsonl"), "{\"headers\": [[\"cookie\", \"user=ann\"]]}\n").unwrap();
+    let command = serin_tests::command().unwrap();
+    let prelude = "kubectl() { cat release.yaml; }\nserin() { \"$SERIN\" \"$@\"; }\nset -e\n";
+    let mut run = 0;
+    for (name, count) in [
+        ("standalone", 2),
+        ("explain", 2),
+        ("validate", 2),
+        ("compile", 1),
+        ("document", 3),
+        ("completion", 2),
+        ("cleanup", 2),
+        ("controller", 2),
+        ("crd", 1),
+    ] {
+        let help = stdout(&serin(&[name, "--help"]));
+        let heading = if count == 1 { "\nExample:\n" } else { "\nExamples:\n" };
+        let examples = help.split_once(heading).unwrap_or_else(|| panic!("{name}: {help}")).1;
+        let examples: Vec<&str> = examples.lines().map_while(|line| line.strip_prefix("  ")).collect();
+        assert_eq!(examples.len(), count, "{name}: {examples:?}");
+        for example in examples.into_iter().filter(|example| name != "standalone" || example.ends_with("--check")) {
+            assert!(example.contains(&format!("serin {name}")), "{example}");
+            let arguments = [
+                "-c",
+                &format!(
+                    "{prelude}{example}{}",
+                    if matches!(name, "controller" | "document" | "cleanup") { " --help" } else { "" }
+                ),
+            ];
+            let output =
+                Command::new("sh").args(arguments).env("SERIN", &command).current_dir(folder.path()).output().unwrap();
+            assert!(!stdout(&output).is_empty(), "{example}: {output:?}");
+            run += 1;
+        }
+    }
+    assert_eq!(run, 16);
 }
 
 #[test]
-fn a_single_answer_in_json_has_the_shape_of_a_batch() {
+fn the_controller_checks_its_arguments_before_it_looks_for_a_cluster() {
+    for (option, url, schemes) in [
+        ("--filter-url", "ftp://somewhere", "oci://, file://, http://, https://"),
+        ("--serve-url", "serin.example.com", "http://, https://"),
+    ] {
+        let expected = format!("error: {option}: `{url}` has another scheme; use one of {schemes}\n");
+        assert_eq!(refused(&["controller", option, url]), expected);
+    }
+    let header = refused(&["controller", "--routing-header", "x y"]);
+    assert!(header.starts_with("error: --routing-header: `x y` is not a header name"), "{header}");
+}
+
+#[test]
+fn an_answer_in_json_has_its_steps() {
+    let preview = "{\"id\":null,\"release\":\"bookinfo/reviews\",\"version\":\"v2\",\"reason\":\"rule\",\"rule\":\"preview\",\"key\":null,\"bucket\":null";
+    let steps = concat!(
+        r#"[{"kind":"release","release":"bookinfo/reviews"},"#,
+        r#"{"kind":"rule","rule":"testers","matches":false,"condition":0,"source":"header:x-team","seen":null,"wanted":"qa, dev"},"#,
+        r#"{"kind":"rule","rule":"preview","matches":true,"version":"v2"}]"#
+    );
     let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "-o", "json", "--path", "/preview/x"]));
-    let expected = "{\"id\":null,\"release\":\"bookinfo/reviews\",\"version\":\"v2\",\"reason\":\"rule\",\"rule\":\"preview\",\"key\":null,\"bucket\":null}\n";
-    assert_eq!(said, expected);
+    assert_eq!(said, format!("{preview},\"steps\":{steps}}}\n"));
+    // A batch has them where they are asked for.
+    let (directory, _) = file("");
+    let requests = directory.path().join("requests");
+    fs::write(&requests, "{\"headers\":[[\":path\",\"/preview/x\"]]}\n").unwrap();
+    let batch = |more: &[&str]| {
+        let example = example("reviews.yaml");
+        let arguments = ["explain", "-f", &example, "--requests", requests.to_str().unwrap()];
+        stdout(&serin(&[&arguments, more].concat()))
+    };
+    assert_eq!(batch(&[]), format!("{preview}}}\n"));
+    assert_eq!(batch(&["--steps"]), said);
+    let text = batch(&["--steps", "-o", "text"]);
+    assert!(
+        text.starts_with("null\tbookinfo/reviews\tv2\trule(preview)\n   1. release `bookinfo/reviews` routes"),
+        "{text}"
+    );
     let said = stdout(&serin(&["explain", "-f", &example("reviews.yaml"), "-o", "json", "--destination", "nobody:80"]));
+    let answer: Value = serde_json::from_str(&said).unwrap();
     assert_eq!(
-        said,
-        "{\"id\":null,\"release\":null,\"version\":null,\"reason\":\"no-release\",\"rule\":null,\"key\":null,\"bucket\":null}\n"
+        answer["steps"],
+        json!([{"kind": "no-release", "destination": "nobody:80", "routed": ["reviews.bookinfo.svc.cluster.local"], "more": 0}])
     );
 }
 
@@ -102,7 +178,7 @@ fn a_list_as_kubectl_prints_it_is_read() {
     assert!(answer.contains("takeover"), "{answer}");
     let (_directory, path) = file(&list(vec![release("reviews", json!({"service": "reviews", "stable": {}}))]));
     let message = refused(&["validate", "-f", path.to_str().unwrap()]);
-    assert!(message.contains("items[0].spec.stable: missing field `version`"), "{message}");
+    assert!(message.contains("bookinfo/reviews: spec.stable.version: `version` is missing; write the label"), "{message}");
 }
 
 #[test]
@@ -268,62 +344,66 @@ fn errors_name_the_file_the_path_the_cause_and_the_fix() {
         (
             "weight: 10%",
             "weight: 10",
-            "serin.yaml: spec.canaries[0].weight: line 8 column 27: `10` is not a percentage; write digits",
+            "serin.yaml:8:27: bookinfo/reviews: spec.canaries[0].weight: `10` is not a percentage; write `10%`",
         ),
         (
             "stable: {version: v1}",
             "stable: {versoin: v1}",
-            "serin.yaml: spec.stable.versoin: line 6 column 12: unknown field `versoin`, expected one of version, deployment",
+            "serin.yaml:6:12: bookinfo/reviews: spec.stable.versoin: unknown field `versoin`; did you mean `version`?",
         ),
         (
             "stable: {version: v1}",
             "stable: {version: v2}",
-            "serin.yaml: bookinfo/reviews: spec.canaries[0].version: `v2` is listed already; name each version once, stable's included",
+            "serin.yaml:8:6: bookinfo/reviews: spec.canaries[0].version: a canary has stable's version; give it its own",
         ),
         (
             "in: [qa, dev]",
             "in: [qa], exact: dev",
-            "serin.yaml: bookinfo/reviews: spec.rules[0].when[0].header: `exact` and `in`; a condition has one operator, so write two conditions",
+            "serin.yaml:12:29: bookinfo/reviews: spec.rules[0].when[0].header: one condition has both `exact` and `in`; write two conditions",
         ),
         (
             "in: [qa, dev]",
             "regex: '(a'",
-            "serin.yaml: bookinfo/reviews: spec.rules[0].when[0].header.regex: `(a` cannot be compiled: unclosed group; use RE2 syntax",
+            "serin.yaml:12:52: bookinfo/reviews: spec.rules[0].when[0].header.regex: `(a` is not a pattern: a `(` is never closed; use RE2 syntax, which has no look-around and no back-references",
         ),
         (
             "{pathPrefix: /preview}",
             "{pathPrefix: preview}",
-            "serin.yaml: bookinfo/reviews: spec.rules[1].when[0].path.pathPrefix: `preview` is no path prefix; it begins with `/`",
+            "serin.yaml:13:36: bookinfo/reviews: spec.rules[1].when[0].path.pathPrefix: `preview` begins no path; write `/preview`",
         ),
         (
             "version: v2}\n  - {name: preview",
             "version: v3}\n  - {name: preview",
-            "serin.yaml: bookinfo/reviews: spec.rules[0].version: `v3` is no version of this release; use one of v1, v2",
+            "serin.yaml:12:70: bookinfo/reviews: spec.rules[0].version: `v3` is not a version of this release; use one of v1, v2",
         ),
         (
             "kind: CanaryRelease",
             "kind: CanaryRelaese",
-            "serin.yaml: kind: `CanaryRelaese` of `serin.dev/v1alpha1` is not known; use CanaryRelease or Standalone of serin.dev/v1alpha1",
+            "serin.yaml:2:1: bookinfo/reviews: kind: `CanaryRelaese` of `serin.dev/v1alpha1` is not known; write `CanaryRelease` or `Standalone`",
         ),
-        ("kind: CanaryRelease", "sort: CanaryRelease", "serin.yaml: a document has no `apiVersion` and `kind`; write both"),
+        (
+            "kind: CanaryRelease",
+            "sort: CanaryRelease",
+            "serin.yaml:1:1: this document has no `kind`; start it with `apiVersion: serin.dev/v1alpha1` and `kind: CanaryRelease`",
+        ),
         (
             "{cookie: user}",
             "{cookie: 'a=b'}",
-            "serin.yaml: bookinfo/reviews: spec.sticky.by[0].cookie: `a=b` is no cookie name; leave out blanks around it, `;` and `=`",
+            "serin.yaml:10:11: bookinfo/reviews: spec.sticky.by[0].cookie: `a=b` is not a cookie name; leave out blanks around it, `;` and `=`",
         ),
     ];
     for (from, to, expected) in cases {
         let (_directory, path) = file(&good.replacen(from, to, 1));
         for command in ["validate", "compile", "explain"] {
             let message = refused(&[command, "-f", path.to_str().unwrap()]);
-            assert!(message.starts_with("error: ") && message.contains(expected), "{message}");
+            assert!(message.starts_with("error: ") && message.trim_end().ends_with(&format!("/{expected}")), "{message}");
         }
     }
     assert!(refused(&["validate", "-f", "/nowhere.yaml"]).contains("/nowhere.yaml: cannot be read: No such file"));
     let (_directory, path) = file("apiVersion: v1\nkind: Service\n");
     assert!(
         refused(&["explain", "-f", path.to_str().unwrap()])
-            .contains("holds no CanaryRelease and no split document; add one")
+            .contains("has no CanaryRelease and is not a split document; add a CanaryRelease")
     );
 }
 
@@ -336,15 +416,15 @@ fn a_documents_errors_have_its_own_paths() {
         ),
         (
             r#"{"version":3,"splits":[]}"#,
-            "version: document version 3 is not known; this engine reads version 1, so upgrade it first",
+            "version: version 3 of the document is not known; upgrade Serin first, since this one reads version 1",
         ),
         (
             r#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1","buckets":[["v2",60000],["v3",60000]]}]}"#,
-            "splits[0].buckets: 120000 buckets in sum; there are 100000",
+            "splits[0].buckets: 120000 buckets in sum are more than 100000; lower a run",
         ),
         (
             r#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1"},{"release":"a/c","hosts":["B"],"ports":[80],"stable":"v1"}]}"#,
-            "splits[1].hosts[0]: `B` is routed by `a/b` already; a host and port belong to one release",
+            "splits[1].hosts[0]: `B` is already routed by `a/b`; let one release have a host and port",
         ),
     ];
     for (text, expected) in cases {
@@ -354,5 +434,58 @@ fn a_documents_errors_have_its_own_paths() {
         let output = serin(&["validate", "-o", "json", "-f", path.to_str().unwrap()]);
         let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
         assert_eq!((answer["valid"].as_bool(), output.status.code()), (Some(false), Some(2)));
+    }
+}
+
+#[test]
+fn what_is_perhaps_not_meant_is_a_warning() {
+    let text = fs::read_to_string(example("standalone.yaml")).unwrap();
+    let (_directory, path) = file(text.split_once("\n---\n").unwrap().0);
+    let path = path.to_str().unwrap();
+    let warning = "reviews.bookinfo.svc.cluster.local:9080 has versions v1, v2 and no release, so all requests go to v1; \
+                   add a CanaryRelease, or leave the other versions out";
+    for command in [&["validate", "-f", path][..], &["standalone", "--check", "-f", path]] {
+        let output = serin(command);
+        assert_eq!(output.status.code(), Some(0));
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), format!("warning: {path}: {warning}\n"));
+    }
+    let answer: Value = serde_json::from_str(&stdout(&serin(&["validate", "-o", "json", "-f", path]))).unwrap();
+    assert_eq!((&answer["valid"], &answer["warnings"]), (&json!(true), &json!([warning])));
+}
+
+#[test]
+fn validate_tells_all_of_them_at_once_as_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("all.yaml");
+    let bad = bad_specs::all().unwrap();
+    // Types are read before texts are checked: a file with both kinds of faults gets the first kind alone.
+    let (typed, checked): (Vec<_>, Vec<_>) = bad.iter().partition(|bad| {
+        let text = bad_specs::release("x", &bad.spec).to_string();
+        serin_release::file::parse(Path::new("x"), text.as_bytes()).is_err()
+    });
+    for group in [typed, checked] {
+        let text: String = group
+            .iter()
+            .enumerate()
+            .map(|(index, bad)| format!("---\n{}\n", bad_specs::release(&format!("r{index}"), &bad.spec)))
+            .collect();
+        std::fs::write(&path, text).unwrap();
+        let output = serin(&["validate", "-o", "json", "-f", path.to_str().unwrap()]);
+        assert_eq!(output.status.code(), Some(2));
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        assert_eq!(answer["valid"], false);
+        for (index, bad) in group.iter().enumerate() {
+            let object = format!("default/r{index}");
+            let problems = answer["problems"].as_array().unwrap().iter();
+            let found = problems.clone().find(|problem| problem["object"] == object.as_str());
+            let text = |field: &str| found.unwrap()[field].as_str().unwrap().to_owned();
+            // What only the engine sees is reported one at a time, once all else is right.
+            let Some(found) = found else { continue };
+            let separator = if text("fix").is_empty() { "" } else { "; " };
+            assert_eq!(format!("{}: {}{separator}{}", text("path"), text("problem"), text("fix")), bad.says, "{}", bad.name);
+            assert_eq!(found["line"], 2 * index + 2, "{}", bad.name);
+            assert_eq!(found["file"], path.display().to_string());
+        }
+        assert!(answer["problems"].as_array().unwrap().len() > 10);
     }
 }

@@ -2,9 +2,9 @@
 
 mod runner;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::Arguments;
 use serin_tests::corpus::{self, Case};
-use serin_tests::envoy;
+use serin_tests::need::{self, Outcome};
 
 fn main() {
     let arguments = Arguments::from_args();
@@ -16,30 +16,29 @@ fn main() {
         }
     };
     let mut trials = Vec::new();
-    for (runner, run) in [("engine", runner::engine as Runner), ("wasm", runner::wasm), ("cli", runner::cli)] {
+    for &(runner, run) in RUNNERS {
         for case in cases.clone() {
-            trials.push(Trial::test(format!("{runner}::{}", case.name), move || failed(run(&case))));
+            trials.push(need::test(&format!("{runner}::{}", case.name), &[], move || run(&case)));
         }
     }
-    match envoy::binary() {
-        Ok(_) => {
-            for batch in cases.chunks(64) {
-                let proxy = runner::Proxy::of(batch.to_vec());
-                for case in batch.iter().cloned() {
-                    let proxy = proxy.clone();
-                    trials.push(Trial::test(format!("envoy::{}", case.name), move || failed(proxy.run(&case))));
-                }
-            }
-        }
-        Err(why) => {
-            eprintln!("SKIPPED envoy::*: {why}");
+    #[cfg(feature = "system")]
+    for batch in cases.chunks(64) {
+        let proxy = runner::Proxy::of(batch.to_vec());
+        for case in batch.iter().cloned() {
+            let proxy = proxy.clone();
+            let name = format!("envoy::{}", case.name);
+            trials.push(need::test(&name, &[need::Need::Envoy], move || proxy.run(&case)));
         }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-type Runner = fn(&Case) -> runner::Outcome;
+type Runner = fn(&Case) -> Outcome;
 
-fn failed(outcome: runner::Outcome) -> Result<(), Failed> {
-    outcome.map_err(|error| Failed::from(error.to_string()))
-}
+/// All but the proxy, which answers many cases at once.
+const RUNNERS: &[(&str, Runner)] = &[
+    ("engine", runner::engine),
+    ("wasm", runner::wasm),
+    #[cfg(feature = "system")]
+    ("cli", runner::cli),
+];

@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use serde_json::json;
-use serin_controller::{FILTER, REQUEST_FILTER};
+use serin_module::{FILTER, REQUEST_FILTER};
 use serin_tests::host::{Exchange, Host, Input};
 
 fn document(weight: u32) -> Vec<u8> {
@@ -43,12 +43,12 @@ fn a_bad_document_keeps_the_last_good_one() {
     let mut host = host();
     assert!(host.configure(&document(100_000)).unwrap());
     let bad = [
-        (&b"\xff"[..], "no JSON, at line 1 column 1"),
-        (br#"{"version":2,"splits":[],"more":1}"#, "document version 2 is not known"),
+        (&b"\xff"[..], "not JSON, at line 1 column 1"),
+        (br#"{"version":2,"splits":[],"more":1}"#, "version 2 of the document is not known"),
         (br#"{"version":1,"splits":[],"more":1}"#, "unknown field `more`"),
-        (br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v 1"}]}"#, "splits[0].stable: `v 1` is no version"),
+        (br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v 1"}]}"#, "splits[0].stable: `v 1` is not a version; the last good one"),
         (br#"{"version":1,"splits":[{"release":"a/b","hosts":["b"],"stable":"v1","rules":[{"name":"r","when":[{"header":{"name":"x","regex":"a"}}],"version":"v2"}]}]}"#,
-            "splits[0].rules[0].when[0].header.regex: no automaton for the pattern `a`"),
+            "splits[0].rules[0].when[0].header.regex: the pattern `a` has no automaton; pass the document through `serin compile`"),
     ];
     for (text, cause) in bad {
         assert!(host.configure(text).unwrap(), "the filter must never answer false");
@@ -91,6 +91,35 @@ fn an_identity_is_issued_once_and_decides_from_the_first_request() {
         seen.insert(version(&first).unwrap().to_owned());
     }
     assert_eq!(seen.len(), 2);
+}
+
+#[test]
+fn no_identity_on_responses_that_others_may_keep() {
+    let mut host = host();
+    assert!(host.configure(&document(50_000)).unwrap());
+    let mut issued = |response: &[(&str, &[u8])]| {
+        let headers = [(":authority", "cart"), ("x-request-id", "1")];
+        let bytes = |(name, value): (&str, &[u8])| (name.as_bytes().to_vec(), value.to_vec());
+        let headers = headers.map(|(name, value)| bytes((name, value.as_bytes()))).to_vec();
+        let response = response.iter().copied().map(bytes).collect::<Vec<_>>();
+        let before = response.len();
+        let exchange = host.exchange(Input { headers, ..Input::default() }, response.clone()).unwrap();
+        assert_eq!(exchange.response[..before], response);
+        exchange.response[before..].iter().any(|(name, value)| name == b"set-cookie" && value.starts_with(b"sid="))
+    };
+    assert!(issued(&[(":status", b"200"), ("cache-control", b"private, max-age=60"), ("set-cookie", b"a=1")]));
+    assert!(issued(&[(":status", b"404"), ("cache-control", b"max-age=60")]));
+    assert!(issued(&[(":status", b"200"), ("cache-control", b"\xff\xfe")]));
+    for bad in [
+        &[(":status", &b"304"[..])][..],
+        &[(":status", b"503"), ("cache-control", b"private")],
+        &[(":status", b"200"), ("cache-control", b"public, max-age=60")],
+        &[(":status", b"200"), ("cache-control", b"max-age=60"), ("cache-control", b"s-maxage=60")],
+    ] {
+        assert!(!issued(bad), "{bad:?}");
+    }
+    // The next response that may carry it does.
+    assert!(issued(&[(":status", b"200")]));
 }
 
 #[test]

@@ -1,12 +1,17 @@
-//! Fuzz targets: a bounded run with each test, a guided one by `cargo bolero test -p serin-tests TARGET`.
+//! Fuzz targets: so many inputs with each test, a minute by `make fuzz`, a guided run by `cargo bolero test -p serin-tests TARGET`.
 #![cfg(test)]
 
 use bolero::check;
 use serin_config::{Destination, Request, Split, SplitDocument, claim, cookie};
 use serin_tests::corpus;
 
-/// Inputs of each target in a bounded run.
+/// Inputs of a target where no time is set.
 const RUNS: usize = 20_000;
+
+/// How many inputs a target gets: so many, or with bolero's variable for a time as many as that leaves room for.
+fn inputs(count: usize) -> usize {
+    if std::env::var_os("BOLERO_RANDOM_TEST_TIME_MS").is_some() { usize::MAX } else { count }
+}
 
 /// Changes a seed as the bytes say: three of them are a place, an operation and a byte.
 fn mutated(mut seed: Vec<u8>, bytes: &[u8]) -> Vec<u8> {
@@ -44,12 +49,12 @@ fn documents() -> Vec<Vec<u8>> {
 #[test]
 fn document() {
     let seeds = documents();
-    check!().with_iterations(RUNS).for_each(|bytes: &[u8]| {
+    check!().with_iterations(inputs(RUNS)).for_each(|bytes: &[u8]| {
         let text = input(&seeds, bytes);
         if let Ok(split) = Split::parse(&text) {
             // What compiles survives the way through the wire, and decides.
             let again = SplitDocument::parse(SplitDocument::parse(&text).unwrap().to_json().as_bytes()).unwrap();
-            assert!(Split::compile(&again).is_ok());
+            Split::compile(&again).unwrap();
             for release in split.releases() {
                 assert!(release.decide(&Request::get("/")).version.is_some());
             }
@@ -74,7 +79,7 @@ fn plain_cookie(header: &str, name: &str) -> Option<String> {
 #[test]
 fn cookies() {
     let seeds = vec![b"a=1; user=ann; b=2".to_vec(), b"user=\"ann\";user=bob".to_vec(), b"; =; user = x=y ;;".to_vec()];
-    check!().with_iterations(RUNS).for_each(|bytes: &[u8]| {
+    check!().with_iterations(inputs(RUNS)).for_each(|bytes: &[u8]| {
         let header = input(&seeds, bytes);
         let found = cookie([header.as_slice()], b"user");
         if let Ok(text) = std::str::from_utf8(&header) {
@@ -90,7 +95,7 @@ fn jwt() {
         format!("Bearer e30.{}.x", base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(payload)).into_bytes()
     };
     let seeds = vec![token(r#"{"sub":"ann"}"#), token(r#"{"a":[1,{}],"sub":12.50}"#), token(r#"{"sub":null}"#)];
-    check!().with_iterations(RUNS).for_each(|bytes: &[u8]| {
+    check!().with_iterations(inputs(RUNS)).for_each(|bytes: &[u8]| {
         let value = input(&seeds, bytes);
         if let Some(key) = claim(&value, "sub") {
             // A claim is text, whatever the token was.
@@ -114,7 +119,7 @@ fn headers() {
         "x-user-id",
         "x-request-id",
     ];
-    check!().with_iterations(RUNS / 10).for_each(|bytes: &[u8]| {
+    check!().with_iterations(inputs(RUNS / 10)).for_each(|bytes: &[u8]| {
         let mut request = Request::new();
         for part in bytes.chunks(24) {
             let name = part.first().map_or(0, |&first| usize::from(first) % names.len());
@@ -126,5 +131,28 @@ fn headers() {
             assert!(decision.version.is_some() && decision.release == Some(release.name()), "{authority}");
         }
         assert_eq!(splits[0].decide(&Destination::parse("nobody:1"), &request).release, None);
+    });
+}
+
+#[test]
+fn files() {
+    let example = |name: &str| std::fs::read(format!("{}/../examples/{name}", env!("CARGO_MANIFEST_DIR"))).unwrap();
+    let mut seeds = vec![example("reviews.yaml"), example("standalone.yaml")];
+    seeds.extend(corpus::load().unwrap().iter().map(|case| case.file.clone().into_bytes()).filter(|text| text.len() < 2000));
+    let path = std::path::Path::new("a.yaml");
+    // Words of the libraries and of Rust's types, which people must not meet.
+    let foreign =
+        ["mapping", "scalar", "deserialize", "struct ", "u16", "u64", "Option<", "enum ", "variant", "invalid type"];
+    check!().with_iterations(inputs(RUNS / 4)).for_each(|bytes: &[u8]| {
+        let text = input(&seeds, bytes);
+        if let Err(problems) = serin_release::file::parse(path, &text).and_then(|file| file.compile(path)) {
+            for problem in &problems.0 {
+                let said = format!("{} {}", problem.problem, problem.fix);
+                // What the person wrote stands in backticks and may be any word.
+                let own: String = said.split('`').step_by(2).collect();
+                assert!(!foreign.iter().any(|word| own.contains(word)), "{problem}");
+                assert_eq!(problem.file.as_deref(), Some("a.yaml"), "{problem}");
+            }
+        }
     });
 }

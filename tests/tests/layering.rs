@@ -1,11 +1,15 @@
 //! Who may depend on whom.
 #![cfg(test)]
 
+#[path = "layering/imports.rs"]
+mod imports;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use imports::{circle, imports, sources};
 use serde_json::Value;
 
 /// The names of all packages that a member of the workspace builds with, itself included, by member.
@@ -40,7 +44,11 @@ fn layers_hold() {
     let closure = closure();
     let forbidden = [
         ("serin-config", &["proxy-wasm", "kube", "tokio", "log", "tracing", "rand", "jiff", "chrono", "hyper"][..]),
+        ("serin-release", &["kube", "tokio", "clap", "hyper", "k8s-openapi", "serin-mesh"][..]),
+        ("serin-mesh", &["kube", "tokio", "clap", "hyper", "k8s-openapi", "serin-controller"][..]),
         ("serin-filter", &["kube", "tokio", "hyper", "clap"][..]),
+        ("serin-release", &["kube", "k8s-openapi", "tokio", "clap", "hyper", "proxy-wasm", "tracing", "rand", "jiff"][..]),
+        ("serin-module", &["proxy-wasm", "serin-config", "kube", "tokio"][..]),
         // One provider of cryptography: with two of them TLS refuses to choose.
         ("serin-controller", &["proxy-wasm", "serin-filter", "aws-lc-rs", "openssl"][..]),
     ];
@@ -52,15 +60,86 @@ fn layers_hold() {
     assert!(closure["serin-filter"].contains("proxy-wasm"));
     let with_kube: Vec<&str> =
         closure.iter().filter(|(_, packages)| packages.contains("kube")).map(|(member, _)| member.as_str()).collect();
-    assert_eq!(with_kube, ["serin-bench-envoy", "serin-controller", "serin-tests"]);
+    assert_eq!(with_kube, ["serin-controller", "serin-tests"]);
+}
+
+/// The crates in which no file may import from one that imports from it, however far around.
+const WITHOUT_CIRCLES: [&str; 3] = ["config", "release", "mesh"];
+
+/// Rooms of a crate, and those that they must not import from.
+const NEVER: [(&str, &str, &[&str]); 5] = [
+    ("config", "request", &["engine", "author"]),
+    ("config", "buckets", &["engine", "author", "request", "json", "document"]),
+    ("config", "json", &["engine", "author", "request", "document"]),
+    ("config", "document", &["engine", "author", "request", "json"]),
+    ("config", "error.rs", &["engine", "author", "request", "json"]),
+];
+
+fn src(krate: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(krate).join("src")
+}
+
+#[test]
+fn no_circle_of_imports_is_left() {
+    for krate in WITHOUT_CIRCLES {
+        assert_eq!(circle(&imports(&src(krate))), None, "{krate}");
+    }
+}
+
+#[test]
+fn lower_rooms_know_nothing_of_higher_ones() {
+    let within =
+        |file: &str, room: &str| file == room || file == format!("{room}.rs") || file.starts_with(&format!("{room}/"));
+    for (krate, room, never) in NEVER {
+        let graph = imports(&src(krate));
+        assert!(graph.keys().any(|file| within(file, room)), "{krate} has {room}");
+        for (file, imported) in graph.iter().filter(|(file, _)| within(file, room)) {
+            for other in never {
+                assert!(graph.keys().any(|file| within(file, other)), "{krate} has {other}");
+                let found = imported.iter().find(|imported| within(imported, other));
+                assert_eq!(found, None, "{krate}: {file} imports from {other}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_circle_is_found_however_it_is_written() {
+    let found = |files: &[(&str, &str)]| {
+        let folder = tempfile::tempdir().unwrap();
+        for (name, text) in files {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, text).unwrap();
+        }
+        circle(&imports(folder.path())).map(|circle| circle.join(" -> "))
+    };
+    let lib = ("lib.rs", "mod a; mod b; pub use a::A; pub use b::c::C;");
+    let leaf = ("b.rs", "pub(crate) mod c;");
+    assert_eq!(found(&[lib, leaf, ("a.rs", "use crate::b::c::C; struct A(C);"), ("b/c.rs", "use std::fmt;")]), None);
+    for imported in [
+        "use crate::a::A;",
+        "use crate::a::{B, A};",
+        "use crate::{a::{self, A}};",
+        "use super::super::a::A;",
+        "mod tests { use super::*; use crate::a::A; }",
+        "fn f() { crate::a::f() }",
+        "macro_rules! m { () => { $crate::a::f() } }",
+        "macro_rules! m { () => { crate::a::f() } }",
+    ] {
+        let all = [lib, leaf, ("a.rs", "use crate::b::c::C;"), ("b/c.rs", imported)];
+        assert_eq!(found(&all).as_deref(), Some("a.rs -> b/c.rs -> a.rs"), "{imported}");
+    }
+    // A file that takes from the crate's own list of names hangs on all of them.
+    let all = [lib, leaf, ("a.rs", "use crate::C;"), ("b/c.rs", "// crate::a::A\n/// [`crate::a::A`]\nstruct C;")];
+    assert_eq!(found(&all).as_deref(), Some("a.rs -> lib.rs -> a.rs"));
 }
 
 #[test]
 fn the_engine_names_no_layer_above_it() {
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/src");
-    for file in fs::read_dir(sources).unwrap() {
-        let path = file.unwrap().path();
-        let text = fs::read_to_string(&path).unwrap();
+    let all = sources(&src("config"));
+    assert!(all.iter().any(|(path, _)| path.ends_with("engine/decide.rs")), "folders are read too");
+    for (path, text) in all {
         for word in ["envoy", "istio", "kube", "SystemTime", "Instant::now", "println!"] {
             let used = text
                 .lines()

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use serde_json::json;
 use serin_config::{Algorithm, BUCKETS, BucketMap, Destination, Request, Split, SplitDocument, Weight};
-use serin_controller::FILTER;
+use serin_module::FILTER;
 use serin_tests::corpus;
 use serin_tests::host::{Host, Input};
 
@@ -171,5 +171,38 @@ fn what_is_explained_is_what_is_decided() {
             Ok(())
         });
         run.unwrap_or_else(|error| panic!("{}: {error}", case.name));
+    }
+}
+
+/// JSON of a few levels, with texts of any characters.
+fn json_value() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        Just(serde_json::Value::Null),
+        any::<bool>().prop_map(Into::into),
+        any::<i64>().prop_map(Into::into),
+        (-1e9..1e9_f64).prop_map(Into::into),
+        any::<String>().prop_map(Into::into),
+        "(true|null|1|~|no|0x1|- a|# b|a: b|'|\"|<<|)".prop_map(Into::into),
+    ];
+    leaf.prop_recursive(4, 40, 6, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..6).prop_map(Into::into),
+            // A field `<<` means something to YAML.
+            proptest::collection::btree_map("[^<\\pC]{0,8}", inner, 0..6)
+                .prop_map(|fields| serde_json::Value::Object(fields.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(2_000) })]
+
+    #[test]
+    fn json_is_read_as_json_is(value in json_value(), pretty in any::<bool>()) {
+        let value = json!({ "value": value });
+        let text = if pretty { serde_json::to_string_pretty(&value).unwrap() } else { value.to_string() };
+        let documents = serin_release::yaml::documents(&text).unwrap();
+        let read: serde_json::Value = serin_release::yaml::from_node(&documents[0], "").unwrap();
+        prop_assert_eq!(read, value);
     }
 }

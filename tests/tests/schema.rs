@@ -2,7 +2,7 @@
 #![cfg(test)]
 
 use serin_config::SplitDocument;
-use serin_controller::cluster::rbac;
+use serin_release::reference;
 use serin_tests::golden;
 
 #[test]
@@ -11,13 +11,48 @@ fn the_schema_of_the_document_is_the_committed_one() {
     golden::check("docs/split-document.schema.json", &format!("{schema}\n")).unwrap();
 }
 
+#[cfg(feature = "system")]
 #[test]
 fn what_a_cluster_is_given_is_generated() {
-    let definition = serin_controller::api::crd::yaml();
+    use serin_controller::cluster::{crd, policy, rbac};
+    let definition = crd::yaml();
     golden::check("deploy/crds/canaryreleases.serin.dev.yaml", &definition).unwrap();
     golden::check("deploy/helm/serin/crds/canaryreleases.serin.dev.yaml", &definition).unwrap();
     golden::check("deploy/rbac.yaml", &rbac::manifest()).unwrap();
+    golden::check("deploy/roles.yaml", &rbac::user_roles()).unwrap();
+    golden::check("deploy/components/without-workloads/rbac.yaml", &rbac::without_workloads()).unwrap();
     golden::check("deploy/helm/serin/files/rules.yaml", &rbac::chart_rules()).unwrap();
+    golden::check("deploy/policy.yaml", &policy::manifest()).unwrap();
+    golden::check("deploy/helm/serin/files/policy.yaml", &policy::chart_spec()).unwrap();
+}
+
+#[test]
+fn the_page_of_conditions_is_generated() {
+    golden::check("docs/reference/conditions.md", &serin_mesh::conditions::reference()).unwrap();
+}
+
+#[cfg(feature = "system")]
+#[test]
+fn the_reference_of_the_command_line_is_generated() {
+    golden::check("docs/reference/command-line.md", &serin_controller::cli::reference()).unwrap();
+}
+
+#[cfg(feature = "system")]
+#[test]
+fn the_reference_of_metrics_and_labels_is_generated() {
+    golden::check("docs/reference/metrics.md", &serin_controller::reference::metrics()).unwrap();
+    golden::check("docs/reference/labels.md", &serin_controller::reference::labels()).unwrap();
+}
+
+#[test]
+fn the_reference_of_the_filter_is_generated() {
+    golden::check("docs/reference/filter.md", &serin_tests::reference::filter().unwrap()).unwrap();
+}
+
+#[test]
+fn the_reference_of_the_kinds_is_generated() {
+    golden::check("docs/reference/canaryrelease.md", &reference::canary_release()).unwrap();
+    golden::check("docs/reference/standalone.md", &reference::standalone()).unwrap();
 }
 
 #[test]

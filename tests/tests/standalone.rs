@@ -1,17 +1,29 @@
 //! `serin standalone` on a real Envoy: who gets which version, exactly, while things change.
-#![cfg(test)]
+#![expect(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
+#[path = "standalone/explain.rs"]
+mod explain;
 #[path = "standalone/life.rs"]
 mod life;
+#[path = "standalone/memory.rs"]
+mod memory;
+#[path = "standalone/path.rs"]
+mod path;
+#[path = "standalone/signals.rs"]
+mod signals;
 
 use std::collections::BTreeMap;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
 
+use libtest_mimic::Arguments;
 use serde_json::{Value, json};
 use serin_config::{Algorithm, BUCKETS, BucketMap, Weight};
-use serin_tests::envoy::{binary, eventually, stats};
+use serin_tests::envoy::{eventually, stats};
 use serin_tests::http::{Connection, Response};
+use serin_tests::named;
+use serin_tests::need::{self, Need, Tests};
 use serin_tests::standalone::{HOST, Standalone, user_request};
 
 const SALT: &[u8] = b"bookinfo/reviews";
@@ -44,22 +56,47 @@ impl Drop for Done<'_> {
     }
 }
 
-/// The tests need a real Envoy; where there is none they say so.
-fn ready() -> bool {
-    match binary() {
-        Ok(_) => true,
-        Err(why) => {
-            eprintln!("SKIPPED: {why}");
-            false
-        }
-    }
+const TESTS: Tests = named![
+    a_hundred_thousand_users_are_split_exactly_and_stay,
+    a_ramp_of_twenty_steps_moves_nobody_beyond_the_needed,
+    takeover_rollback_rules_and_spoofed_headers,
+    bad_text_keeps_the_last_good_state_and_says_why,
+    two_hundred_thousand_hostile_requests_trap_nothing,
+    a_thousand_updates_under_load_fail_no_request_and_cost_no_memory,
+    cookies_to_issue_take_another_module_and_fail_no_request,
+    explain::explain_says_what_envoy_does_after_a_history_of_changes,
+    life::sigterm_lets_a_request_end_and_takes_no_new_one,
+    life::an_envoy_that_dies_is_started_again_as_it_was,
+    life::a_version_comes_and_goes_under_load_without_a_failed_request,
+    life::all_settings_work_and_a_canary_that_is_not_ready_gets_no_traffic,
+    life::services_are_told_apart_by_host_and_nobody_else_answers,
+    path::a_websocket_is_opened_and_echoes,
+    path::websockets_over_http_2_are_not_offered,
+    path::http_1_0_is_served_also_without_a_host,
+    path::a_name_may_have_a_dot_and_the_port_that_clients_connect_to,
+    path::no_identity_on_what_others_may_keep,
+    path::status_codes_are_reasons_to_try_again,
+    path::idle_connections_and_silent_streams_end,
+    memory::a_release_that_is_taken_out_and_in_again_moves_nobody,
+    memory::a_writer_that_pauses_moves_nobody,
+    memory::each_file_has_a_state_of_its_own,
+    memory::a_change_that_the_disk_refuses_is_tried_again,
+    memory::a_change_that_envoy_refuses_is_tried_again,
+    memory::a_probe_that_hangs_holds_up_no_other_release,
+    memory::a_log_that_cannot_be_written_is_named,
+    memory::a_change_at_which_envoy_ends_is_tried_again,
+    memory::an_envoy_that_ends_shows_in_the_metrics,
+    signals::a_renamed_access_log_is_opened_anew,
+    signals::a_disk_that_stands_still_holds_up_no_signal,
+    signals::a_rollback_gets_through_at_the_limit_of_open_files,
+    signals::the_soft_limit_of_open_files_is_raised_to_the_hard_one,
+];
+
+fn main() -> ExitCode {
+    libtest_mimic::run(&Arguments::from_args(), need::tests(TESTS, &[Need::Envoy])).exit_code()
 }
 
-#[test]
 fn a_hundred_thousand_users_are_split_exactly_and_stay() {
-    if !ready() {
-        return;
-    }
     let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "12.345%")]), 2).unwrap();
     let users: Vec<usize> = (0..100_000).collect();
     let expected: Vec<&str> = users.iter().map(|&user| if bucket(user) < 12_345 { "v2" } else { "v1" }).collect();
@@ -81,11 +118,7 @@ fn a_hundred_thousand_users_are_split_exactly_and_stay() {
     assert_eq!(counted.values().sum::<u64>(), 3 * canaries as u64);
 }
 
-#[test]
 fn a_ramp_of_twenty_steps_moves_nobody_beyond_the_needed() {
-    if !ready() {
-        return;
-    }
     let users: Vec<usize> = (0..2_000).collect();
     let standalone = Standalone::start(&["v1", "v2", "v3"], &spec(&[("v2", "0%"), ("v3", "0%")]), 2).unwrap();
     let mut map = BucketMap::default();
@@ -117,11 +150,7 @@ fn owners(map: &BucketMap) -> Vec<String> {
     owners
 }
 
-#[test]
 fn takeover_rollback_rules_and_spoofed_headers() {
-    if !ready() {
-        return;
-    }
     let mut spec = spec(&[("v2", "50%")]);
     spec["rules"] = json!([
         {"name": "testers", "when": [{"header": {"name": "x-team", "exact": "qa"}}], "version": "v2"},
@@ -149,17 +178,13 @@ fn takeover_rollback_rules_and_spoofed_headers() {
     assert_eq!(ask("x-team: qa\r\n").iter().filter(|version| *version == "v2").count(), 0);
 }
 
-#[test]
 fn bad_text_keeps_the_last_good_state_and_says_why() {
-    if !ready() {
-        return;
-    }
     let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
     let users: Vec<usize> = (0..200).collect();
     let before = versions(&standalone, &users);
-    let good = standalone.manifest(&spec(&[("v2", "60%")])).unwrap();
+    let good = standalone.manifest(&spec(&[("v2", "60%")]));
     standalone.replace(&good.replace("60%", "60")).unwrap();
-    eventually("the error is told", || standalone.log().contains("`60` is not a percentage")).unwrap();
+    eventually("the error is reported", || standalone.log().contains("`60` is not a percentage")).unwrap();
     assert!(standalone.log().contains("spec.canaries[0].weight"), "{}", standalone.log());
     standalone.replace("{").unwrap();
     assert_eq!(versions(&standalone, &users), before);
@@ -219,11 +244,7 @@ fn hostile(seed: usize) -> Vec<u8> {
     request
 }
 
-#[test]
 fn two_hundred_thousand_hostile_requests_trap_nothing() {
-    if !ready() {
-        return;
-    }
     let mut spec = spec(&[("v2", "50%")]);
     spec["sticky"] = json!({"by": [{"cookie": "user"}, {"jwtClaim": {"claim": "sub"}}, {"baggage": "user"}, {"query": "uid"}, {"sourceAddress": {}}],
         "otherwise": {"issueCookie": {"name": "sid"}}});
@@ -251,11 +272,7 @@ fn two_hundred_thousand_hostile_requests_trap_nothing() {
     assert_eq!(vms(), before, "a VM was made or ended");
 }
 
-#[test]
 fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
-    if !ready() {
-        return;
-    }
     let standalone = Standalone::start(&["v1", "v2"], &spec(&[("v2", "50%")]), 2).unwrap();
     // Each weight is another one: Envoy does not validate the same document twice, and the count of adoptions is what is waited for.
     let apply =
@@ -272,7 +289,7 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
                 let mut user = client;
                 while !done.load(Ordering::Relaxed) {
                     let version = body(&connection.send(&user_request(user, "")).unwrap());
-                    // Whatever the weight is at this moment, these buckets do not change sides.
+                    // Whatever the weight is at this moment, these buckets do not change version.
                     match bucket(user) {
                         at if at < 50_000 => assert_eq!(version, "v2"),
                         at if at >= 51_020 => assert_eq!(version, "v1"),
@@ -294,11 +311,7 @@ fn a_thousand_updates_under_load_fail_no_request_and_cost_no_memory() {
     assert_eq!(standalone.documents("rejected").unwrap(), 0);
 }
 
-#[test]
 fn cookies_to_issue_take_another_module_and_fail_no_request() {
-    if !ready() {
-        return;
-    }
     let issuing = json!({"by": [{"cookie": "user"}, {"cookie": "sid"}], "otherwise": {"issueCookie": {"name": "sid"}}});
     let plain = json!({"by": [{"cookie": "user"}]});
     // Another weight each time, so that each is another document.

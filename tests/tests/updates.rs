@@ -27,6 +27,9 @@ fn release() -> impl Strategy<Value = Value> {
         if weight > 0 {
             release["buckets"] = json!([["v2", weight * 1000]]);
         }
+        if weight == 2 {
+            release["routingKey"] = json!(format!("key-{name}"));
+        }
         if weight == 1 {
             release["sticky"]["otherwise"] = json!({"issueCookie": {"name": "id"}});
         }
@@ -98,9 +101,20 @@ fn text(releases: &[Value], form: u32) -> String {
         0 => format!(r#"{{"version":1,"automata":{automata},"splits":{splits}}}"#),
         1 => format!(r#" {{ "splits" : {splits} , "automata" : {automata} , "version":1 }} "#),
         2 => format!(r#"{{"automata":{automata},"reportReason":true,"splits":{splits},"version":1}}"#),
-        _ => {
+        3 => {
             document["automata"] = automata;
             serde_json::to_string_pretty(&document).unwrap()
+        }
+        4 => json!({"document": text(releases, 1).trim()}).to_string(),
+        // Long enough to be packed.
+        _ => {
+            document["automata"] = automata;
+            document["splits"].as_array_mut().unwrap().extend((0..300).map(|number| {
+                json!({"release": format!("b/{number}"), "hosts": [format!("b-{number}")], "stable": "v1", "buckets": [["v2", 1000]]})
+            }));
+            let packed = SplitDocument::parse(document.to_string().as_bytes()).unwrap().to_text();
+            assert!(packed.starts_with("H4sI"));
+            json!({"document": packed}).to_string()
         }
     }
 }
@@ -133,7 +147,7 @@ proptest! {
     #[test]
     fn an_update_gives_what_a_fresh_start_gives(
         mut now in releases(),
-        steps in proptest::collection::vec((proptest::collection::vec(change(), 0..4), 0..4_u32), 1..12),
+        steps in proptest::collection::vec((proptest::collection::vec(change(), 0..4), 0..6_u32), 1..12),
     ) {
         let mut current: Option<Arc<Split>> = None;
         for (changes, form) in steps {

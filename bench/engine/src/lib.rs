@@ -32,6 +32,7 @@ fn release(number: usize) -> ReleaseSplit {
         release: format!("shop/service-{number:05}"),
         hosts: vec![host(number)],
         ports: vec![9080],
+        routing_key: None,
         stable: "v1".to_owned(),
         buckets: vec![("v2".to_owned(), 5_000)],
         sticky: Some(Sticky { by: vec![KeySource::Cookie("user".to_owned())], ..Sticky::default() }),

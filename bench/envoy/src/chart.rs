@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::numbers::Summary;
 use crate::report::Report;
 
 const LEFT: f64 = 280.0;
@@ -54,28 +55,7 @@ pub(crate) fn draw(report: &Report) -> String {
         tick += step;
     }
     for (index, (name, added)) in costs.iter().enumerate() {
-        let y = TOP + ROW * index as f64;
-        let middle = y + ROW / 2.0;
-        let class = if name.starts_with("Serin") { "bar serin" } else { "bar" };
-        put(format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", LEFT - 10.0, middle + 4.5, escaped(name)));
-        let length = x(added.median) - LEFT;
-        put(format!(
-            "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{}\" width=\"{length:.1}\" height=\"{}\" rx=\"2\"/>",
-            y + 5.0,
-            ROW - 10.0
-        ));
-        put(format!(
-            "<path class=\"whisker\" fill=\"none\" d=\"M{q1:.1} {up}v8M{q1:.1} {middle}H{q3:.1}M{q3:.1} {up}v8\"/>",
-            q1 = x(added.q1),
-            q3 = x(added.q3),
-            up = middle - 4.0,
-        ));
-        put(format!(
-            "<text class=\"note\" x=\"{:.1}\" y=\"{}\">{:.1}</text>",
-            x(added.median.max(added.q3)) + 8.0,
-            middle + 4.5,
-            added.median
-        ));
+        put(row(name, added, TOP + ROW * index as f64, x));
     }
     put(format!(
         "<text class=\"note\" x=\"12\" y=\"{}\">median over rounds, whiskers are quartiles; Envoy {}, one worker, {}</text>",
@@ -85,6 +65,34 @@ pub(crate) fn draw(report: &Report) -> String {
     ));
     put("</svg>".to_owned());
     svg
+}
+
+/// A row: name, bar, whisker and number. `y` is its upper edge, `x` the place of a number of microseconds.
+fn row(name: &str, added: &Summary, y: f64, x: impl Fn(f64) -> f64) -> String {
+    let middle = y + ROW / 2.0;
+    let class = if name.starts_with("Serin") { "bar serin" } else { "bar" };
+    let pieces = [
+        format!("<text x=\"{}\" y=\"{}\" text-anchor=\"end\">{}</text>", LEFT - 10.0, middle + 4.5, escaped(name)),
+        format!(
+            "<rect class=\"{class}\" x=\"{LEFT}\" y=\"{}\" width=\"{:.1}\" height=\"{}\" rx=\"2\"/>",
+            y + 5.0,
+            x(added.median) - LEFT,
+            ROW - 10.0
+        ),
+        format!(
+            "<path class=\"whisker\" fill=\"none\" d=\"M{q1:.1} {up}v8M{q1:.1} {middle}H{q3:.1}M{q3:.1} {up}v8\"/>",
+            q1 = x(added.q1),
+            q3 = x(added.q3),
+            up = middle - 4.0,
+        ),
+        format!(
+            "<text class=\"note\" x=\"{:.1}\" y=\"{}\">{:.1}</text>",
+            x(added.median.max(added.q3)) + 8.0,
+            middle + 4.5,
+            added.median
+        ),
+    ];
+    pieces.join("\n")
 }
 
 /// A round distance between ticks, so that there are four to ten.

@@ -24,8 +24,8 @@ impl Modules {
             fs::metadata(path).map_err(|error| format!("filter {name}: {}: {error}", path.display()))?;
         }
         let modules = Self { directory: TempDir::new()?, others: others.to_vec() };
-        fs::write(modules.serin(), serin_controller::REQUEST_FILTER)?;
-        fs::write(modules.of("serin-any"), serin_controller::FILTER)?;
+        fs::write(modules.serin(), serin_module::REQUEST_FILTER)?;
+        fs::write(modules.of("serin-any"), serin_module::FILTER)?;
         peer("sdk", "", &modules.of("sdk-empty"))?;
         peer("sdk", "decide", &modules.of("sdk-decide"))?;
         peer("bare", "", &modules.of("bare-empty"))?;

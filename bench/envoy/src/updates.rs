@@ -79,7 +79,7 @@ fn updates(name: &str, module: &Path, releases: usize, plan: &Plan) -> Result<Up
     let host = documents::host(documents::middle(releases));
     let envoy = Envoy::start(&resources(directory.path(), &host), 1)?;
     if let Some((first, last)) = two_cores() {
-        // The worker has a core for itself: what else Envoy does for an update is no stall of the worker.
+        // The worker has a core for itself: what else Envoy does for an update is not a stall of the worker.
         envoy.threads()?.iter().for_each(|thread| {
             thread.pin(last);
         });

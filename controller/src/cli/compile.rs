@@ -1,16 +1,21 @@
-//! `serin compile`: print the split document of a file.
+//! `serin compile`: print the split document that the filter reads.
 
 use clap::Args;
 
 use super::{Failure, Input, Output, print};
-use crate::file;
+use serin_release::file;
 
-/// Print the split document of a file, as the filter reads it: patterns compiled, defaults left out.
+const EXAMPLE: &str = "\
+Example:
+  serin compile -f release.yaml -o text";
+
+/// Print the split document that the filter reads: patterns compiled, defaults left out.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLE)]
 pub(super) struct Compile {
     #[command(flatten)]
     input: Input,
-    /// `json` on one line, or `text`: the same, indented for people.
+    /// Output format: `json` on one line, or `text`, the same JSON with indentation.
     #[arg(short, long, value_enum, default_value_t = Output::Json)]
     output: Output,
 }

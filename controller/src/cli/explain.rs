@@ -1,6 +1,12 @@
-//! `serin explain`: say which version a request gets, and why.
+//! `serin explain`: show which version a request gets, and why.
 
+mod answer;
 mod batch;
+mod line;
+mod note;
+mod readiness;
+mod request;
+mod subject;
 
 use std::fs;
 use std::io;
@@ -8,64 +14,80 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
-use serin_config::{Decision, Destination, Explanation, Request, Split};
 
 use super::{Failure, Input, Output, print};
-use crate::file;
+use request::Asked;
+use subject::{Subject, Taken};
 
-/// Say which version a request gets, and why.
+const EXAMPLES: &str = "\
+Examples:
+  serin explain -f release.yaml --header 'cookie: user=ann'
+  serin explain -f serin.yaml --requests requests.jsonl";
+
+const ASSUMED: &str = "\
+What the proxy does before the filter sees a request is done here too. In front of a Standalone that is Envoy as `serin standalone` runs it: \
+its services, their aliases and ports find the release, the path is normalised, and headers that clients may not set are removed. For other \
+files it is Istio's default: the path is normalised (`/x/../%61` is `/a`), and `host` is the authority. A request without `x-request-id` is a \
+visit of which only the proxy knows the id: one is made up from the request, always the same. An `x-request-id` counts as the one that \
+the proxy logged. Without --source the client of a Standalone is taken to be 127.0.0.1.";
+
+/// Show which version a request gets, and why.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{ASSUMED}"))]
 pub(super) struct Explain {
     #[command(flatten)]
     input: Input,
-    /// Requests as JSON lines, answered one line each, in order; `-` is standard input.
+    /// File with one request per line, as JSON; each gets one line of output, in order. `-` reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["destination", "header", "path", "method", "source"])]
     requests: Option<PathBuf>,
-    /// The form of the answer: `text` for one request and `json` for `--requests`, unless told.
+    /// Answer each of `--requests` with the steps of its decision.
+    #[arg(long, requires = "requests")]
+    steps: bool,
+    /// Output format [default: `text` for one request, `json` with `--requests`].
     #[arg(short, long, value_enum)]
     output: Option<Output>,
-    /// Where the request goes; the only release of the file unless told.
-    #[arg(long, value_name = "HOST:PORT")]
+    /// State directory of `serin standalone`, for a FILE with a Standalone [default: as `serin standalone` has it].
+    #[arg(long, value_name = "DIR", env = "SERIN_STATE_DIR")]
+    state_dir: Option<PathBuf>,
+    /// Ignore the bucket maps of the state directory and of a `status`.
+    #[arg(long)]
+    as_written: bool,
+    /// Take requests as the filter sees them: normalise no path, remove no header, make up no request id.
+    #[arg(long)]
+    as_seen: bool,
+    /// Destination of the request [default: the only release of the file].
+    #[arg(long, value_name = "HOST:PORT", value_parser = request::destination)]
     destination: Option<String>,
-    /// A header of the request; may be given several times.
-    #[arg(long, value_name = "NAME: VALUE", value_parser = parse_header)]
+    /// Header of the request. Repeat the option for more headers.
+    #[arg(long, value_name = "NAME: VALUE", value_parser = request::header)]
     header: Vec<(String, String)>,
-    /// Path and query.
-    #[arg(long, value_name = "PATH")]
+    /// Path and query of the request [default: `/`].
+    #[arg(long, value_name = "PATH", value_parser = request::path)]
     path: Option<String>,
-    /// The method.
+    /// Method of the request [default: GET].
     #[arg(long, value_name = "METHOD")]
     method: Option<String>,
-    /// The client's address.
+    /// IP address of the client.
     #[arg(long, value_name = "IP")]
     source: Option<IpAddr>,
 }
 
-fn parse_header(text: &str) -> Result<(String, String), String> {
-    // A pseudo-header begins with the colon.
-    let at = text.char_indices().find(|&(at, c)| at > 0 && c == ':').map(|(at, _)| at);
-    let (name, value) =
-        at.and_then(|at| text.split_at_checked(at)).ok_or("write `NAME: VALUE`, such as `cookie: user=ann`")?;
-    Ok((name.trim().to_owned(), value.strip_prefix(':').unwrap_or(value).trim().to_owned()))
-}
-
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let split = file::read(&self.input.file)?.compile(&self.input.file)?.split;
+        let taken = Taken { state_dir: self.state_dir.clone(), as_written: self.as_written, as_seen: self.as_seen };
+        let subject = Subject::load(&self.input.file, taken)?;
+        let form = batch::Form { json: self.output != Some(Output::Text), steps: self.steps };
         match &self.requests {
-            Some(path) if path.as_os_str() == "-" => {
-                batch::answer(&split, io::stdin(), io::stdout().lock(), self.output != Some(Output::Text))
-            }
+            Some(path) if path.as_os_str() == "-" => batch::answer(&subject, io::stdin(), io::stdout().lock(), form),
             Some(path) => {
-                let file = fs::File::open(path)
-                    .map_err(|error| Failure::Invalid(format!("{}: cannot be read: {error}", path.display())))?;
-                batch::answer(&split, file, io::stdout().lock(), self.output != Some(Output::Text))
+                let file = fs::File::open(path).map_err(|error| serin_release::file::cannot_read(path, &error))?;
+                batch::answer(&subject, file, io::stdout().lock(), form)
             }
-            None => self.single(&split),
+            None => self.single(&subject),
         }
     }
 
-    fn single(self, split: &Split) -> Result<(), Failure> {
+    fn single(self, subject: &Subject) -> Result<(), Failure> {
         let method = self.method.into_iter().map(|method| (":method".to_owned(), method.into_bytes()));
         let path = self.path.into_iter().map(|path| (":path".to_owned(), path.into_bytes()));
         let headers = self.header.into_iter().map(|(name, value)| (name, value.into_bytes()));
@@ -73,64 +95,12 @@ impl Explain {
             destination: self.destination,
             headers: method.chain(path).chain(headers).collect(),
             source: self.source,
+            number: 0,
         };
-        let explanation = asked.explain(split).map_err(Failure::Invalid)?;
+        let answer = subject.explain(asked).map_err(|all| Failure::Invalid(all.on_the_command_line()))?;
         match self.output {
-            Some(Output::Json) => print(&format!("{}\n", answer_json("null", &explanation.decision))),
-            _ => print(&explanation.to_string()),
+            Some(Output::Json) => print(&format!("{}\n", answer.json("null", true))),
+            _ => print(&answer.to_string()),
         }
     }
-}
-
-/// A request as it was asked for, defaults not yet filled in.
-struct Asked {
-    destination: Option<String>,
-    headers: Vec<(String, Vec<u8>)>,
-    source: Option<IpAddr>,
-}
-
-impl Asked {
-    fn explain(self, split: &Split) -> Result<Explanation<'_>, String> {
-        let (authority, request) = self.fill(split)?;
-        Ok(split.explain(&Destination::parse(&authority), &request))
-    }
-
-    fn decide(self, split: &Split) -> Result<Decision<'_>, String> {
-        let (authority, request) = self.fill(split)?;
-        Ok(split.decide(&Destination::parse(&authority), &request))
-    }
-
-    /// The destination and the request, with what a client would have sent by itself.
-    fn fill(self, split: &Split) -> Result<(String, Request), String> {
-        let mut releases = split.releases();
-        let destination = match (self.destination, releases.next(), releases.next()) {
-            (Some(destination), ..) => destination,
-            (None, Some(only), None) => only.authority(),
-            (None, ..) => {
-                let count = split.len();
-                return Err(format!("no destination, and the file has {count} releases; say HOST:PORT of one of them"));
-            }
-        };
-        let has = |name: &str| self.headers.iter().any(|(key, _)| key.eq_ignore_ascii_case(name));
-        let defaults = [(":method", "GET"), (":path", "/"), (":authority", destination.as_str())];
-        let missing: Vec<_> = defaults.into_iter().filter(|(name, _)| !has(name)).collect();
-        let mut request = missing.into_iter().fold(Request::new(), |request, (name, value)| request.header(name, value));
-        for (name, value) in self.headers {
-            request = request.header(&name, value);
-        }
-        Ok((
-            destination,
-            match self.source {
-                Some(source) => request.from(source),
-                None => request,
-            },
-        ))
-    }
-}
-
-/// An answer of the fixed shape; `id` is JSON.
-fn answer_json(id: &str, decision: &Decision<'_>) -> String {
-    let decision = serde_json::to_string(decision).unwrap_or_default();
-    // A decision is an object that is never empty.
-    format!("{{\"id\":{id},{}", decision.strip_prefix('{').unwrap_or_default())
 }

@@ -1,56 +1,68 @@
-//! `serin validate`: check a file.
+//! `serin validate`: check a file without running anything.
 
 use clap::Args;
 use serde_json::json;
 
-use super::{Failure, Input, Output, print};
-use crate::file::{self, File, FileError};
+use super::{Failure, Input, Output, print, report_warning};
 use crate::standalone;
+use serin_release::Problems;
+use serin_release::file::{self, File};
 
-/// Check a file.
+const EXAMPLES: &str = "\
+Examples:
+  serin validate -f release.yaml
+  kubectl get crel -A -o yaml | serin validate -f -";
+
+/// Check a file without running anything.
 #[derive(Args, Debug)]
+#[command(after_help = EXAMPLES)]
 pub(super) struct Validate {
     #[command(flatten)]
     input: Input,
-    /// The form of the answer.
+    /// Output format.
     #[arg(short, long, value_enum, default_value_t = Output::Text)]
     output: Output,
 }
 
-/// What a valid file holds.
+/// Contents of a valid file.
 struct Summary {
     releases: usize,
     bytes: usize,
+    /// What is allowed but perhaps not meant.
+    warnings: Vec<String>,
 }
 
 impl Validate {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let file = self.input.file.display().to_string();
         match (self.check(), self.output) {
-            (Ok(Summary { releases, bytes }), Output::Text) => {
-                print(&format!("{file}: valid, {releases} releases, a split document of {bytes} bytes\n"))
+            (Ok(Summary { releases, bytes, warnings }), Output::Text) => {
+                warnings.iter().for_each(|warning| report_warning(&format!("{file}: {warning}")));
+                let plural = if releases == 1 { "" } else { "s" };
+                print(&format!("{file}: valid, {releases} release{plural}, a split document of {bytes} bytes\n"))
             }
-            (Ok(Summary { releases, bytes }), Output::Json) => {
-                print(&format!("{}\n", json!({"file": file, "valid": true, "releases": releases, "documentBytes": bytes})))
-            }
+            (Ok(Summary { releases, bytes, warnings }), Output::Json) => print(&format!(
+                "{}\n",
+                json!({"file": file, "valid": true, "releases": releases, "documentBytes": bytes, "warnings": warnings})
+            )),
             (Err(error), Output::Text) => Err(error.into()),
             (Err(error), Output::Json) => {
-                print(&format!("{}\n", json!({"file": file, "valid": false, "error": error.to_string()})))?;
+                print(&format!(
+                    "{}\n",
+                    json!({"file": file, "valid": false, "error": error.to_string(), "problems": error.0})
+                ))?;
                 Err(error.into())
             }
         }
     }
 
-    fn check(&self) -> Result<Summary, FileError> {
+    fn check(&self) -> Result<Summary, Problems> {
         let path = &self.input.file;
         let file = file::read(path)?;
-        if let File::Manifest(manifest) = &file
-            && !manifest.standalones.is_empty()
-        {
-            let checked = standalone::check(path, manifest.clone())?;
-            return Ok(Summary { releases: checked.split.len(), bytes: checked.document.to_json().len() });
-        }
-        let checked = file.compile(path)?;
-        Ok(Summary { releases: checked.split.len(), bytes: checked.document.to_json().len() })
+        let (checked, warnings) = match file {
+            File::Manifest(manifest) if !manifest.standalones.is_empty() => standalone::check(path, manifest)?,
+            file => (file.compile(path)?, Vec::new()),
+        };
+        Ok(Summary { releases: checked.split.len(), bytes: checked.document.to_json().len(), warnings })
     }
 }

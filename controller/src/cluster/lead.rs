@@ -1,303 +1,255 @@
-//! What a controller does while it leads: rounds of passes over the releases that something changed for.
+//! What a controller does while it leads: batches of passes over the releases that something changed for.
 //!
 //! ```text
-//! watches ─► copy of the cluster ─► releases concerned ─► round: passes ─ writes ─ documents ─ status ─► API server
-//!                 ▲                        ▲                                                   │
-//!                 └── answers to writes ───┴── what waits for a time, or failed (backoff) ◄────┘
+//! watches ─► Store ─► Readers: releases concerned ─► Queue ─► batch: steps 1 to 7 ─► API server
+//!              ▲                                       ▲              │
+//!              └── answers to writes                   └── what waits for a time, or failed (backoff)
 //! ```
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use kube::runtime::events::Recorder;
-use serin_config::SplitDocument;
-use tokio::sync::mpsc::UnboundedReceiver;
+use futures::FutureExt;
+use jiff::Timestamp;
+use serin_mesh::home::Home;
+use serin_mesh::names::{CONTROLLER, release_of};
+use serin_mesh::pass::{Memory, Settings};
+use serin_mesh::publication::Reachability;
+use serin_mesh::publisher::Publisher;
+use serin_mesh::reader::Readers;
+use serin_mesh::store::{Change, Event, Store};
+use serin_mesh::{Kind, Name, Object};
+use serin_release::ReleaseId;
+use tokio::sync::{mpsc, watch};
+use tokio::task::block_in_place;
 
-use super::kind::Kind;
+use super::apply::Writer;
+use super::compile::{Compiler, Done};
+use super::events::Events;
 use super::metrics::Metrics;
-use super::world::{Name, Object, Seen, World, name_of};
-use crate::reconcile::apply::Writer;
-use crate::reconcile::hosts::release_of;
-use crate::reconcile::publish::{Entry, Filter, Scope, document_of, plugin_name};
-use crate::reconcile::references::Shared;
-use crate::reconcile::resource::Resource;
-use crate::reconcile::{Memory, Settings};
+use super::queue::Queue;
 
-/// Releases in one round, so that none waits long behind the first convergence of a large cluster.
-const BATCH: usize = 100;
 /// Events that belong together come within this time.
 const TOGETHER: Duration = Duration::from_millis(10);
-/// The label value of objects that belong to no single release.
-pub(super) const ALL: &str = "all";
 
 /// The state of a leader; a new one starts from what the cluster holds.
 pub(super) struct Leader {
-    pub(super) world: World,
-    pub(super) resources: BTreeMap<Name, Resource>,
-    pub(super) memories: BTreeMap<Name, Memory>,
-    /// The entries of the documents as they were last written.
-    pub(super) published: BTreeMap<String, Entry>,
-    pub(super) writer: Writer,
+    pub(super) home: Arc<dyn Home>,
     pub(super) settings: Settings,
-    pub(super) filter: Filter,
-    pub(super) root_namespace: String,
+    pub(super) store: Store,
+    pub(super) readers: Readers,
+    pub(super) queue: Queue,
+    pub(super) memories: BTreeMap<ReleaseId, Memory>,
+    pub(super) publisher: Publisher,
+    pub(super) compiler: Compiler,
+    pub(super) writer: Writer,
+    pub(super) events: Events,
     pub(super) metrics: Metrics,
-    /// Writes events, and how long one may take.
-    pub(super) recorder: (Recorder, Duration),
-    /// Whether the documents have to be written, whatever becomes of the releases.
-    pub(super) documents_due: bool,
-    pub(super) wakes: BTreeMap<Name, Instant>,
-    pub(super) failures: BTreeMap<Name, u32>,
-    /// When a document that could not be written is tried again.
-    pub(super) documents_wake: Option<Instant>,
-    pub(super) documents_failures: u32,
-    /// Until when proxies may still be fetching another module: an agent that is slow to must not bring its document after a
-    /// newer one (istio/istio#59911).
-    pub(super) documents_held: Option<Instant>,
-    /// Whether documents were late, so that the releases in them do not know yet.
-    pub(super) documents_late: bool,
-    owners: BTreeMap<String, String>,
-    dirty: BTreeSet<Name>,
-    begun: bool,
+    /// Whether proxies can get the filter.
+    pub(super) filter_reach: watch::Receiver<Reachability>,
+    /// Whether proxies may have asked for the filter in vain before this one led.
+    pub(super) fetch_again: bool,
+    /// Whether this replica serves; it does not while another controller writes to the mesh.
+    pub(super) ready: Arc<AtomicBool>,
 }
 
 impl Leader {
-    pub(super) fn new(
-        writer: Writer,
-        settings: Settings,
-        filter: Filter,
-        root_namespace: String,
-        metrics: Metrics,
-        recorder: (Recorder, Duration),
-    ) -> Self {
-        Self {
-            world: World::default(),
-            resources: BTreeMap::new(),
-            memories: BTreeMap::new(),
-            published: BTreeMap::new(),
-            writer,
-            settings,
-            filter,
-            root_namespace,
-            metrics,
-            recorder,
-            documents_due: true,
-            wakes: BTreeMap::new(),
-            failures: BTreeMap::new(),
-            documents_wake: None,
-            documents_failures: 0,
-            documents_held: None,
-            documents_late: false,
-            owners: BTreeMap::new(),
-            dirty: BTreeSet::new(),
-            begun: false,
+    /// Leads until `seen` ends or `stop` says so; a batch that was begun is finished.
+    pub(super) async fn run(mut self, mut seen: mpsc::Receiver<(Kind, Event)>, mut stop: watch::Receiver<bool>) {
+        tokio::select! {
+            complete = self.list(&mut seen) => if !complete { return },
+            _ = stop.wait_for(|stop| *stop) => return,
         }
-    }
-
-    /// Leads until `events` ends or `stop` says so; a round that was begun is finished.
-    pub(super) async fn run(
-        mut self,
-        mut events: UnboundedReceiver<(Kind, Seen)>,
-        mut stop: tokio::sync::watch::Receiver<bool>,
-    ) {
-        let mut patience = tokio::time::interval(Duration::from_secs(10));
         loop {
-            let next = self.wakes.values().copied().chain(self.documents_wake).min();
-            let busy = self.begun && (!self.dirty.is_empty() || self.documents_due);
             tokio::select! {
-                () = std::future::ready(()), if busy => {}
-                event = events.recv() => match event {
-                    Some((kind, seen)) => self.see(kind, seen),
-                    None => return,
-                },
-                () = until(next), if self.begun => {}
+                alone = self.alone(&mut seen) => if !alone { return },
                 _ = stop.wait_for(|stop| *stop) => return,
-                _ = patience.tick() => {
-                    if !self.begun {
-                        tracing::info!(kinds = self.world.missing().join(", "), "waiting for the first list of");
-                    }
-                    continue;
-                }
             }
-            if !busy {
-                tokio::time::sleep(TOGETHER).await;
-            }
-            while let Ok((kind, seen)) = events.try_recv() {
-                self.see(kind, seen);
-            }
-            if !self.begun {
-                if !self.world.complete() {
-                    continue;
-                }
-                self.begin();
-            }
-            let now = Instant::now();
-            let due: Vec<Name> = self.wakes.iter().filter(|(_, due)| **due <= now).map(|(name, _)| name.clone()).collect();
-            for name in due {
-                self.wakes.remove(&name);
-                self.dirty.insert(name);
-            }
-            if self.documents_wake.is_some_and(|due| due <= now) {
-                self.documents_wake = None;
-                self.documents_due = true;
-            }
-            self.round(now).await;
-            if *stop.borrow() {
+            block_in_place(|| self.take_up());
+            if !self.go_on(&mut seen, &mut stop).await {
                 return;
             }
         }
     }
 
+    /// Waits while another controller writes to the mesh; false when nothing more is seen.
+    async fn alone(&mut self, seen: &mut mpsc::Receiver<(Kind, Event)>) -> bool {
+        let mut told = tokio::time::interval(Duration::from_secs(60));
+        while let Some((carrier, namespace)) = self.publisher.another_controller(&self.store, &*self.home) {
+            self.ready.store(false, Ordering::Relaxed);
+            self.metrics.another_controller(true);
+            tokio::select! {
+                event = seen.recv() => match event {
+                    Some((kind, event)) => self.see(kind, event),
+                    None => return false,
+                },
+                _ = told.tick() => tracing::error!(
+                    carrier, namespace,
+                    "the controller of another namespace writes to this mesh, so this one writes nothing; uninstall one of the two, and if that one \
+                     is gone already, remove the annotation {CONTROLLER} from the carrier"
+                ),
+            }
+        }
+        self.metrics.another_controller(false);
+        self.ready.store(true, Ordering::Relaxed);
+        true
+    }
+
+    /// Works until it is stopped, or until another controller writes to the mesh: then true.
+    async fn go_on(&mut self, seen: &mut mpsc::Receiver<(Kind, Event)>, stop: &mut watch::Receiver<bool>) -> bool {
+        loop {
+            let busy = self.queue.len() > 0 || self.publisher.is_due(Instant::now());
+            let next = self.queue.next().into_iter().chain(self.publisher.requeue_at()).min();
+            if !busy {
+                tokio::select! {
+                    event = seen.recv() => match event {
+                        Some((kind, event)) => self.see(kind, event),
+                        None => return false,
+                    },
+                    done = self.compiler.next() => self.learn(done),
+                    Ok(()) = self.filter_reach.changed() => self.look_at_filter(),
+                    () = until(next) => {}
+                    _ = stop.wait_for(|stop| *stop) => return false,
+                }
+                tokio::time::sleep(TOGETHER).await;
+            }
+            while let Ok((kind, event)) = seen.try_recv() {
+                self.see(kind, event);
+            }
+            while let Some(done) = self.compiler.next().now_or_never() {
+                self.learn(done);
+            }
+            if self.publisher.another_controller(&self.store, &*self.home).is_some() {
+                return true;
+            }
+            self.reconcile(Instant::now()).await;
+            if *stop.borrow() {
+                return false;
+            }
+        }
+    }
+
+    /// Waits for the first list of each kind; false when there will be none.
+    async fn list(&mut self, seen: &mut mpsc::Receiver<(Kind, Event)>) -> bool {
+        let mut patience = tokio::time::interval(Duration::from_secs(10));
+        patience.tick().await;
+        while !self.store.complete() {
+            tokio::select! {
+                event = seen.recv() => match event {
+                    Some((kind, event)) => self.see(kind, event),
+                    None => return false,
+                },
+                _ = patience.tick() => {
+                    tracing::info!(kinds = self.store.missing().join(", "), "waiting for the first list of some kinds");
+                }
+            }
+        }
+        true
+    }
+
     /// Takes up what the cluster holds of an earlier leader.
-    fn begin(&mut self) {
-        self.begun = true;
-        let plugins: Vec<Object> =
-            self.world.all(Kind::WasmPlugin).filter(|plugin| release_of(plugin) == Some(ALL)).cloned().collect();
-        for plugin in plugins {
-            let Some(document) = document_of(&plugin) else { continue };
-            let (namespace, name) = name_of(&plugin);
-            let mesh = (namespace.clone(), name.clone()) == plugin_name(&Scope::Mesh, &self.root_namespace);
-            for split in document.splits {
-                let Some(release) =
-                    split.release.split_once('/').map(|(namespace, name)| (namespace.to_owned(), name.to_owned()))
-                else {
-                    continue;
-                };
-                let waypoint =
-                    name.strip_prefix("serin-").filter(|_| !mesh).map(|gateway| (namespace.clone(), gateway.to_owned()));
-                self.dirty.insert(release.clone());
-                let allocation =
-                    self.resources.get(&release).map(|resource| resource.status.allocation.clone()).unwrap_or_default();
-                let memory = self.memories.entry(release).or_default();
-                let mut alone = SplitDocument::new(vec![split.clone()]);
-                // It was compiled before it was written; if this version refuses it, a new spec replaces it.
-                let _ = alone.embed_automata();
-                let entry = memory.entry.get_or_insert_with(|| Entry {
-                    allocation,
-                    wanted: split.clone(),
-                    served: split.clone(),
-                    automata: alone.automata,
-                    waypoint: None,
-                });
-                entry.waypoint = waypoint.or(entry.waypoint.take());
+    fn take_up(&mut self) {
+        let published = self.publisher.take_up(&self.store, &*self.home);
+        let published_nothing = published.is_empty();
+        published.into_iter().for_each(|id| self.queue.push(id));
+        self.queue_all();
+        if std::mem::take(&mut self.fetch_again) && !published_nothing {
+            tracing::info!("no controller led for a while; proxies that came meanwhile ask for the filter again");
+            self.publisher.fetch_again(Timestamp::now().to_string());
+        }
+        self.metrics.document_unreadable(self.publisher.lost().is_some());
+        let (releases, published) = (self.store.releases().len(), self.publisher.published_releases());
+        match self.publisher.lost() {
+            None => tracing::info!(releases, published, "leading"),
+            Some(lost) => tracing::error!(
+                releases, published, carrier = %lost.carrier, cause = lost.cause,
+                "the document of the leader before cannot be read; proxies keep it, and nothing is published until each release could be built again"
+            ),
+        }
+    }
+
+    /// Queues all releases, and what one left behind that went while nobody led.
+    pub(super) fn queue_all(&mut self) {
+        let releases = self.store.releases().map(|release| release.id.clone());
+        let written = Kind::ALL.into_iter().filter(|kind| *kind != self.home.carrier());
+        let owners = written.flat_map(|kind| self.store.all(kind)).filter_map(owner);
+        releases.chain(owners).for_each(|id| self.queue.push(id));
+    }
+
+    /// Takes in whether proxies can get the filter, which every release tells.
+    fn look_at_filter(&mut self) {
+        let reach = self.filter_reach.borrow_and_update().clone();
+        if let Reachability::Unreachable(cause) = &reach {
+            tracing::error!(cause, "proxies cannot get the filter");
+        }
+        self.metrics.filter_reachable(!matches!(reach, Reachability::Unreachable(_)));
+        self.publisher.filter_is(reach);
+        self.queue_all();
+    }
+
+    /// Takes in what the gate said of an entry.
+    fn learn(&mut self, (id, answer): Done) {
+        match answer {
+            Some(answer) => {
+                self.memories.entry(id.clone()).or_default().gate.learn(answer);
+                self.queue.push(id);
+            }
+            None => {
+                tracing::error!(release = %id, "cannot compile the patterns; trying again");
+                self.queue.retry(&id, Instant::now());
             }
         }
-        let entries = self
-            .memories
-            .iter()
-            .filter_map(|((namespace, name), memory)| Some((format!("{namespace}/{name}"), memory.entry.clone()?)));
-        self.published = entries.collect();
-        let kinds = [Kind::DestinationRule, Kind::VirtualService];
-        let written = kinds.iter().flat_map(|kind| self.world.all(*kind));
-        let owners = written.filter_map(|object| Some((object.metadata.namespace.clone()?, release_of(object)?.to_owned())));
-        self.dirty.extend(owners.filter(|(_, name)| name != ALL));
-        self.dirty.extend(self.resources.keys().cloned());
-        tracing::info!(releases = self.resources.len(), published = self.published.len(), "leading");
     }
 
-    /// Takes in an event, and notes the releases that it concerns.
-    fn see(&mut self, kind: Kind, seen: Seen) {
-        let gone = matches!(seen, Seen::Gone(_));
-        for object in self.world.see(kind, seen) {
-            self.noticed(kind, &object, gone);
+    /// Takes in an event, and queues the releases that it concerns.
+    fn see(&mut self, kind: Kind, event: Event) {
+        for change in self.store.apply(kind, event) {
+            self.concern(kind, &change, None);
         }
     }
 
-    /// Takes in the answer to a write.
-    pub(super) fn wrote(&mut self, kind: Kind, object: kube::api::DynamicObject) {
-        let name = name_of(&object);
-        self.world.put(kind, object);
+    /// Takes in the answer to a write, which the release itself knows.
+    pub(super) fn wrote(&mut self, kind: Kind, object: Object, by: Option<&ReleaseId>) {
+        if let Some(change) = self.store.put(kind, object) {
+            self.concern(kind, &change, by);
+        }
+    }
+
+    /// Takes in that an object was deleted.
+    pub(super) fn deleted(&mut self, kind: Kind, name: &Name) {
+        if let Some(change) = self.store.forget(kind, name) {
+            self.concern(kind, &change, None);
+        }
+    }
+
+    /// Queues the releases that a change concerns, but the one whose write it was.
+    fn concern(&mut self, kind: Kind, change: &Change, by: Option<&ReleaseId>) {
+        let name = change.object.name();
+        if kind == self.home.carrier() && by.is_none() {
+            self.publisher.carrier_changed();
+            if self.publisher.lost().is_some() {
+                block_in_place(|| self.take_up());
+            }
+            return;
+        }
+        let mut concerned = self.readers.of(&change.keys);
         if kind == Kind::CanaryRelease {
-            self.read(&name);
+            let id = ReleaseId::new(name.namespace, name.name);
+            self.metrics.release(&id, self.store.release(&id).map(|release| &release.status));
+            concerned.insert(id);
+        }
+        concerned.extend(owner(&change.object));
+        for id in concerned.into_iter().filter(|id| Some(id) != by) {
+            self.queue.push(id);
         }
     }
+}
 
-    fn read(&mut self, name: &Name) {
-        match self.world.get(Kind::CanaryRelease, &name.0, &name.1) {
-            Some(object) => self.resources.insert(name.clone(), Resource::read(object)),
-            None => self.resources.remove(name),
-        };
-    }
-
-    fn noticed(&mut self, kind: Kind, object: &Object, gone: bool) {
-        let name = name_of(object);
-        match kind {
-            Kind::CanaryRelease => {
-                self.read(&name);
-                self.dirty.insert(name);
-            }
-            Kind::WasmPlugin => self.documents_due = true,
-            Kind::VirtualService | Kind::DestinationRule => match release_of(object) {
-                Some(release) if !gone || release != ALL => {
-                    self.dirty.insert((name.0, release.to_owned()));
-                }
-                // Whose host it is takes as long to find out as to look at each release.
-                _ => self.dirty.extend(self.resources.keys().cloned()),
-            },
-            Kind::Namespace => self.notice_namespace(&name.1),
-            Kind::Service
-            | Kind::EndpointSlice
-            | Kind::Pod
-            | Kind::Deployment
-            | Kind::WorkloadEntry
-            | Kind::ServiceEntry => {
-                self.notice_namespace(&name.0);
-            }
-        }
-    }
-
-    fn notice_namespace(&mut self, namespace: &str) {
-        let from = (namespace.to_owned(), String::new());
-        let within = self.resources.range(from..).take_while(|((of, _), _)| of == namespace);
-        self.dirty.extend(within.map(|(name, _)| name.clone()));
-    }
-
-    /// Notes a release for the next round.
-    pub(super) fn again(&mut self, name: Name) {
-        self.dirty.insert(name);
-    }
-
-    /// What the releases of a round share; a host that changed hands concerns both.
-    pub(super) fn share(&mut self) -> Shared {
-        let releases: Vec<&Resource> = self.resources.values().collect();
-        let shared = Shared::new(&self.world, &releases);
-        let mut moved: BTreeSet<&String> = BTreeSet::new();
-        for (host, owner) in &shared.owners {
-            match self.owners.get(host) {
-                Some(before) if before == owner => {}
-                Some(_) => {
-                    moved.insert(host);
-                }
-                None => {}
-            }
-        }
-        let concerned = |resource: &&&Resource| resource.claims().iter().any(|host| moved.contains(host));
-        let names: Vec<Name> = match moved.is_empty() {
-            true => Vec::new(),
-            false => releases
-                .iter()
-                .filter(concerned)
-                .map(|resource| (resource.namespace.clone(), resource.name.clone()))
-                .collect(),
-        };
-        self.dirty.extend(names);
-        self.owners.clone_from(&shared.owners);
-        shared
-    }
-
-    /// The releases of a round.
-    pub(super) fn batch(&mut self) -> Vec<Name> {
-        let mut batch = Vec::new();
-        while batch.len() < BATCH {
-            let Some(name) = self.dirty.pop_first() else { break };
-            batch.push(name);
-        }
-        batch
-    }
-
-    pub(super) fn waiting(&self) -> usize {
-        self.dirty.len()
-    }
+/// The release that an object was written for.
+fn owner(object: &Object) -> Option<ReleaseId> {
+    Some(ReleaseId::new(&*object.metadata.namespace, release_of(object)?))
 }
 
 async fn until(due: Option<Instant>) {
@@ -305,10 +257,4 @@ async fn until(due: Option<Instant>) {
         Some(due) => tokio::time::sleep_until(due.into()).await,
         None => std::future::pending().await,
     }
-}
-
-/// How long to wait after so many failures in a row: from 0.2 s doubling to 30 s, with a quarter of jitter.
-pub(super) fn backoff(failures: u32) -> Duration {
-    let base = Duration::from_millis(200).saturating_mul(1 << failures.min(8)).min(Duration::from_secs(30));
-    base.mul_f64(1.0 + fastrand::f64() / 4.0)
 }

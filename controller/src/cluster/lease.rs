@@ -67,6 +67,8 @@ pub struct Candidate {
     timing: Timing,
     /// The state of the lease that was seen last, and when it was first seen so.
     seen: Option<(Option<String>, Instant)>,
+    /// For how long nobody held it when this process took it, as far as clocks agree. Nothing is decided by it that must be right.
+    gap: Duration,
 }
 
 impl Candidate {
@@ -74,7 +76,13 @@ impl Candidate {
     #[must_use]
     pub fn new(client: Client, namespace: &str, name: &str, identity: &str, fence: Fence, timing: Timing) -> Self {
         let api = Api::namespaced(client, namespace);
-        Self { api, name: name.to_owned(), identity: identity.to_owned(), fence, timing, seen: None }
+        Self { api, name: name.to_owned(), identity: identity.to_owned(), fence, timing, seen: None, gap: Duration::ZERO }
+    }
+
+    /// Whether nobody held the lease for much longer than it takes to notice that.
+    #[must_use]
+    pub fn was_vacant(&self) -> bool {
+        self.gap > 2 * self.timing.duration
     }
 
     /// Waits until this process leads.
@@ -179,6 +187,11 @@ impl Candidate {
             Some(holder) if holder == self.identity => true,
             Some(_) => idle >= told.map_or(self.timing.duration, Duration::from_secs),
         };
+        if free && holder.as_deref() != Some(&self.identity) {
+            let renewed = spec.as_ref().and_then(|spec| spec.renew_time.as_ref());
+            let since = renewed.map(|renewed| Timestamp::now().duration_since(renewed.0));
+            self.gap = since.and_then(|since| Duration::try_from(since).ok()).unwrap_or_default();
+        }
         lease.spec = free.then(|| self.held(spec));
         free.then_some(lease)
     }

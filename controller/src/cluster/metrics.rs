@@ -1,8 +1,10 @@
 //! What Prometheus gets.
 
+pub(crate) mod each;
+
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use prometheus_client::encoding::{EncodeLabelSet, text};
 use prometheus_client::metrics::counter::Counter;
@@ -11,9 +13,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use super::kind::Kind;
-use crate::api::v1alpha1::{Phase, Status};
-use crate::reconcile::apply::WriteError;
+use crate::cluster::apply::WriteError;
+use serin_mesh::Kind;
+use serin_release::ReleaseId;
+use serin_release::api::v1alpha1::{Phase, Status};
 
 /// What a write does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ struct KindLabel {
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct PhaseLabel {
-    phase: String,
+    phase: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -77,6 +80,9 @@ struct OutcomeLabel {
 #[derive(Clone)]
 pub struct Metrics(Arc<Families>);
 
+/// What is shown of a release: its phase, and its versions.
+type Shown = (Option<Phase>, Vec<String>);
+
 struct Families {
     registry: Registry,
     reconciles: Family<OutcomeLabel, Counter>,
@@ -85,9 +91,14 @@ struct Families {
     queue: Gauge,
     leader: Gauge,
     document: Gauge,
+    unreadable: Gauge,
+    another: Gauge,
+    reachable: Gauge,
     releases: Family<PhaseLabel, Gauge>,
     shares: Family<ShareLabels, Gauge<f64, AtomicU64>>,
     round: Histogram,
+    /// What the two families above say of each release, so that one is changed without the others.
+    shown: Mutex<BTreeMap<ReleaseId, Shown>>,
 }
 
 impl Default for Metrics {
@@ -102,8 +113,10 @@ impl Metrics {
     pub fn new() -> Self {
         let mut registry = Registry::with_prefix("serin");
         let (reconciles, writes, watch_errors) = (Family::default(), Family::default(), Family::default());
-        let (queue, leader, document, releases, shares) =
-            (Gauge::default(), Gauge::default(), Gauge::default(), Family::default(), Family::default());
+        let (queue, leader, document) = (Gauge::default(), Gauge::default(), Gauge::default());
+        let (unreadable, another, reachable) = (Gauge::default(), Gauge::default(), Gauge::default());
+        reachable.set(1);
+        let (releases, shares) = (Family::default(), Family::default());
         // From a millisecond to half a minute.
         let round = Histogram::new(exponential_buckets(0.001, 2.0, 16));
         registry.register("reconciles", "Passes over a release, by what came of them", reconciles.clone());
@@ -112,6 +125,21 @@ impl Metrics {
         registry.register("queue_length", "Releases that wait for a pass", queue.clone());
         registry.register("leader", "1 while this controller leads", leader.clone());
         registry.register_with_unit("document", "Size of the split document of the mesh", Unit::Bytes, document.clone());
+        registry.register(
+            "document_unreadable",
+            "1 while the mesh has a split document that this controller cannot read, so that it publishes nothing",
+            unreadable.clone(),
+        );
+        registry.register(
+            "another_controller",
+            "1 while the controller of another namespace writes to the mesh, so that this one writes nothing",
+            another.clone(),
+        );
+        registry.register(
+            "filter_reachable",
+            "0 while the leader does not get the filter at the url that proxies are told of",
+            reachable.clone(),
+        );
         registry.register("releases", "Releases by phase", releases.clone());
         registry.register(
             "intended_share_ratio",
@@ -132,9 +160,13 @@ impl Metrics {
             queue,
             leader,
             document,
+            unreadable,
+            another,
+            reachable,
             releases,
             shares,
             round,
+            shown: Mutex::default(),
         }))
     }
 
@@ -173,9 +205,14 @@ impl Metrics {
     pub(crate) fn leader(&self, leads: bool) {
         self.0.leader.set(i64::from(leads));
         if !leads {
-            // Another controller tells of them now.
+            // Another controller reports them now.
+            self.0.unreadable.set(0);
+            self.0.another.set(0);
             self.0.releases.clear();
             self.0.shares.clear();
+            if let Ok(mut shown) = self.0.shown.lock() {
+                shown.clear();
+            }
         }
     }
 
@@ -183,29 +220,83 @@ impl Metrics {
         self.0.document.set(i64::try_from(bytes).unwrap_or(i64::MAX));
     }
 
-    /// Tells of all releases anew.
-    pub(crate) fn releases<'a>(&self, all: impl Iterator<Item = (&'a str, &'a str, &'a Status)>) {
-        let mut phases: BTreeMap<Phase, i64> = BTreeMap::new();
-        self.0.shares.clear();
-        for (namespace, release, status) in all {
-            if let Some(phase) = status.phase {
-                *phases.entry(phase).or_default() += 1;
-            }
-            for version in &status.versions {
-                let labels = ShareLabels {
-                    namespace: namespace.to_owned(),
-                    release: release.to_owned(),
-                    version: version.version.clone(),
-                };
-                self.0
-                    .shares
-                    .get_or_create(&labels)
-                    .set(f64::from(version.share.buckets()) / f64::from(serin_config::BUCKETS));
-            }
+    pub(crate) fn document_unreadable(&self, unreadable: bool) {
+        self.0.unreadable.set(i64::from(unreadable));
+    }
+
+    pub(crate) fn another_controller(&self, another: bool) {
+        self.0.another.set(i64::from(another));
+    }
+
+    pub(crate) fn filter_reachable(&self, reachable: bool) {
+        self.0.reachable.set(i64::from(reachable));
+    }
+
+    /// Shows a release as its status says; `None` for one that is gone.
+    pub(crate) fn release(&self, id: &ReleaseId, status: Option<&Status>) {
+        let Ok(mut shown) = self.0.shown.lock() else { return };
+        let (phase, versions) = shown.remove(id).unwrap_or_default();
+        let label = |phase: Phase| PhaseLabel { phase: phase.name() };
+        let labels = |version: &str| ShareLabels {
+            namespace: id.namespace.clone(),
+            release: id.name.clone(),
+            version: version.to_owned(),
+        };
+        let now = status.and_then(|status| status.phase);
+        if phase != now {
+            phase.map(|phase| self.0.releases.get_or_create(&label(phase)).dec());
+            now.map(|phase| self.0.releases.get_or_create(&label(phase)).inc());
         }
-        self.0.releases.clear();
-        for (phase, count) in phases {
-            self.0.releases.get_or_create(&PhaseLabel { phase: format!("{phase:?}") }).set(count);
+        let of_now: Vec<_> = status.iter().flat_map(|status| &status.versions).collect();
+        for gone in versions.iter().filter(|version| of_now.iter().all(|now| now.version != **version)) {
+            self.0.shares.remove(&labels(gone));
         }
+        for version in &of_now {
+            let share = f64::from(version.share.buckets()) / f64::from(serin_config::BUCKETS);
+            self.0.shares.get_or_create(&labels(&version.version)).set(share);
+        }
+        if status.is_some() {
+            shown.insert(id.clone(), (now, of_now.into_iter().map(|version| version.version.clone()).collect()));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serin_config::Weight;
+    use serin_release::api::v1alpha1::VersionStatus;
+
+    use super::*;
+
+    fn status(phase: Phase, versions: &[&str]) -> Status {
+        let version = |name: &&str| VersionStatus { version: (*name).to_owned(), share: Weight::default(), ready: 1 };
+        Status { phase: Some(phase), versions: versions.iter().map(version).collect(), ..Status::default() }
+    }
+
+    #[test]
+    fn a_change_of_one_release_hides_no_other() {
+        const B: [&str; 3] = [
+            "serin_releases{phase=\"Paused\"} 1\n",
+            "serin_intended_share_ratio{namespace=\"shop\",release=\"b\",version=\"v1\"} 0.0\n",
+            "serin_intended_share_ratio{namespace=\"shop\",release=\"b\",version=\"v2\"} 0.0\n",
+        ];
+        let metrics = Metrics::new();
+        let [a, b] = ["a", "b"].map(|name| ReleaseId::new("shop", name));
+        metrics.release(&b, Some(&status(Phase::Paused, &["v1", "v2"])));
+        let changes = [Some(status(Phase::Active, &["v1", "v2"])), Some(status(Phase::Progressing, &["v1", "v3"])), None];
+        std::thread::scope(|scope| {
+            let writer = scope.spawn(|| {
+                for change in changes.iter().cycle().take(3000) {
+                    metrics.release(&a, change.as_ref());
+                }
+            });
+            let mut last = false;
+            while !last {
+                last = writer.is_finished();
+                let text = metrics.text();
+                assert!(B.iter().all(|series| text.contains(series)), "{text}");
+            }
+        });
+        assert!(!metrics.text().contains("release=\"a\""), "{}", metrics.text());
     }
 }

@@ -3,8 +3,9 @@
 //! Replicas of two versions run side by side during an upgrade, and a request may reach either. So each version puts its filter
 //! into a ConfigMap, and every replica serves what is there, its own or not.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use axum::body::Bytes;
 use k8s_openapi::ByteString;
@@ -12,15 +13,22 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use kube::api::{Api, DeleteParams, ListParams, ObjectMeta, Patch, PatchParams};
 use kube::{Client, ResourceExt};
 
-use crate::reconcile::build::digest;
-use crate::reconcile::hosts::{MANAGED_BY, MANAGER};
 use crate::{FILTER, REQUEST_FILTER};
+use serin_mesh::digest::digest;
+use serin_mesh::names::{MANAGED_BY, MANAGER};
 
 /// So many modules stay: those of this version, and those that proxies may still be told of.
 const KEPT: usize = 8;
+/// Between two lists of the ConfigMaps.
+const APART: Duration = Duration::from_millis(250);
 const OWN: [&[u8]; 2] = [FILTER, REQUEST_FILTER];
-const LABEL: &str = "serin.dev/filter";
-const KEY: &str = "filter.wasm";
+/// The label of the ConfigMaps that hold a module.
+pub(crate) const LABEL: &str = "serin.dev/filter";
+/// The key of the module in such a ConfigMap.
+pub(crate) const KEY: &str = "filter.wasm";
+
+/// When the last list of ConfigMaps began, and their names.
+type Listed = (Instant, BTreeSet<String>);
 
 /// The modules that can be served.
 #[derive(Clone)]
@@ -29,6 +37,7 @@ pub struct Modules {
     /// This version's own, by their digests.
     own: Arc<[(String, &'static [u8])]>,
     others: Arc<Mutex<HashMap<String, Bytes>>>,
+    listed: Arc<tokio::sync::Mutex<Option<Listed>>>,
 }
 
 impl Modules {
@@ -39,6 +48,7 @@ impl Modules {
             api: Api::namespaced(client, namespace),
             own: OWN.map(|module| (digest(module), module)).into(),
             others: Arc::default(),
+            listed: Arc::default(),
         }
     }
 
@@ -59,6 +69,9 @@ impl Modules {
         if let Some(known) = self.others.lock().ok().and_then(|others| others.get(sha256).cloned()) {
             return Some(known);
         }
+        if !self.is_listed(&config_map(sha256)).await {
+            return None;
+        }
         let found = self.api.get_opt(&config_map(sha256)).await.ok()??;
         let ByteString(bytes) = found.binary_data?.remove(KEY)?;
         if digest(&bytes) != sha256 {
@@ -70,6 +83,30 @@ impl Modules {
             others.insert(sha256.to_owned(), bytes.clone());
         }
         Some(bytes)
+    }
+
+    /// Whether there is a ConfigMap of this name, by a list that began after the question came: a proxy that is told of a new module
+    /// does not ask twice. However many digests are asked for that nobody has, the lists keep their distance.
+    async fn is_listed(&self, name: &str) -> bool {
+        let asked = Instant::now();
+        let mut listed = self.listed.lock().await;
+        if let Some((_, names)) = listed.as_ref().filter(|(began, _)| *began >= asked) {
+            return names.contains(name);
+        }
+        if let Some((began, _)) = listed.as_ref() {
+            tokio::time::sleep_until((*began + APART).into()).await;
+        }
+        let began = Instant::now();
+        let names: BTreeSet<String> = match self.api.list_metadata(&ListParams::default().labels(LABEL)).await {
+            Ok(maps) => maps.items.iter().map(ResourceExt::name_any).collect(),
+            Err(error) => {
+                tracing::warn!(error = %super::cause(&error), "cannot list the filters of other versions");
+                BTreeSet::new()
+            }
+        };
+        let is_there = names.contains(name);
+        *listed = Some((began, names));
+        is_there
     }
 
     /// Puts this version's filter where every replica finds it, and removes the oldest ones.

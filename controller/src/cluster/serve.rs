@@ -1,15 +1,15 @@
-//! What the controller serves over HTTP: health, metrics, and the filter for proxies.
+//! What the controller serves over HTTP: the filter for proxies and its health, and metrics, there or at a port of their own.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
-use tokio::net::TcpListener;
 
+use super::access::{self, Access};
 use super::metrics::Metrics;
 use super::modules::Modules;
 
@@ -20,32 +20,45 @@ pub(super) struct Served {
     pub(super) modules: Modules,
     /// Whether the API server has answered once, and the process is not about to end.
     pub(super) ready: Arc<AtomicBool>,
+    /// Who may read metrics; `None` where everybody may who reaches them.
+    pub(super) access: Option<Arc<Access>>,
 }
 
-/// Serves until `stop` is done; requests under way are answered.
-pub(super) async fn serve(
-    listener: TcpListener,
-    served: Served,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> std::io::Result<()> {
-    let router = Router::new()
-        .route("/healthz", get(|| async { "ok\n" }))
-        .route("/readyz", get(ready))
-        .route("/metrics", get(metrics))
-        .route("/filter/{file}", get(filter))
-        .with_state(served);
-    axum::serve(listener, router).with_graceful_shutdown(stop).await
+/// What every port answers.
+fn health() -> Router<Served> {
+    Router::new().route("/healthz", get(|| async { "ok\n" })).route("/readyz", get(ready))
+}
+
+/// The port of the proxies, with the metrics where they have no port of their own.
+pub(super) fn for_proxies(served: Served, with_metrics: bool) -> Router {
+    let router = health().route("/filter/{file}", get(filter));
+    let router = if with_metrics { router.route(access::PATH, get(metrics)) } else { router };
+    router.with_state(served)
+}
+
+/// The port of the metrics. Its health does not depend on what is sent to the other one.
+pub(super) fn for_metrics(served: Served) -> Router {
+    health().route(access::PATH, get(metrics)).with_state(served)
 }
 
 async fn ready(State(served): State<Served>) -> (StatusCode, &'static str) {
     match served.ready.load(Ordering::Relaxed) {
         true => (StatusCode::OK, "ok\n"),
-        false => (StatusCode::SERVICE_UNAVAILABLE, "the API server has not answered yet, or the controller is stopping\n"),
+        false => (
+            StatusCode::SERVICE_UNAVAILABLE,
+            "the API server has not answered yet, the controller is stopping, or that of another namespace writes to this mesh\n",
+        ),
     }
 }
 
-async fn metrics(State(served): State<Served>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], served.metrics.text())
+async fn metrics(State(served): State<Served>, headers: HeaderMap) -> Response {
+    if let Some(access) = &served.access
+        && let Err(refused) = access.check(&headers).await
+    {
+        return refused.into_response();
+    }
+    let kind = (header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ([kind], served.metrics.text()).into_response()
 }
 
 async fn filter(State(served): State<Served>, Path(file): Path<String>) -> Response {

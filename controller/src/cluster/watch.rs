@@ -1,19 +1,21 @@
-//! One watch for each kind, into one channel.
+//! One watch for each kind, into one channel; a leader that is busy holds them up.
 
 use futures::StreamExt;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::utils::WatchStreamExt;
-use kube::runtime::watcher::{self, Event};
+use kube::runtime::watcher;
 use kube::{Client, core::PartialObjectMeta};
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::Sender;
 
-use super::kind::Kind;
-use super::world::Seen;
+use serin_mesh::{Kind, Object};
+
+use super::convert::{api_resource, from_dynamic, from_metadata};
 use crate::cluster::metrics::Metrics;
+use serin_mesh::store::Event;
 
 /// Watches a kind until the receiver is gone. What fails is tried again with a growing delay and jitter.
-pub(super) async fn watch(client: Client, kind: Kind, sender: UnboundedSender<(Kind, Seen)>, metrics: Metrics) {
-    let resource = kind.resource();
+pub(super) async fn watch(client: Client, kind: Kind, sender: Sender<(Kind, Event)>, metrics: Metrics) {
+    let resource = api_resource(kind);
     let config = match kind.selector() {
         Some(selector) => watcher::Config::default().labels(selector),
         None => watcher::Config::default(),
@@ -25,14 +27,14 @@ pub(super) async fn watch(client: Client, kind: Kind, sender: UnboundedSender<(K
         }
         false => {
             let api: Api<DynamicObject> = Api::all_with(client, &resource);
-            watcher::watcher(api, config).map(|event| event.map(|event| convert(event, |object| object))).boxed()
+            watcher::watcher(api, config).map(|event| event.map(|event| convert(event, from_dynamic))).boxed()
         }
     };
     let mut events = std::pin::pin!(events.default_backoff());
     while let Some(event) = events.next().await {
         match event {
             Ok(seen) => {
-                if sender.send((kind, seen)).is_err() {
+                if sender.send((kind, seen)).await.is_err() {
                     return;
                 }
             }
@@ -44,16 +46,12 @@ pub(super) async fn watch(client: Client, kind: Kind, sender: UnboundedSender<(K
     }
 }
 
-fn convert<T>(event: Event<T>, object: impl Fn(T) -> DynamicObject) -> Seen {
+fn convert<T>(event: watcher::Event<T>, object: impl Fn(T) -> Object) -> Event {
     match event {
-        Event::Init => Seen::Begin,
-        Event::InitApply(value) => Seen::Listed(object(value)),
-        Event::InitDone => Seen::Listing,
-        Event::Apply(value) => Seen::Changed(object(value)),
-        Event::Delete(value) => Seen::Gone(object(value)),
+        watcher::Event::Init => Event::InitStart,
+        watcher::Event::InitApply(value) => Event::InitItem(object(value)),
+        watcher::Event::InitDone => Event::InitDone,
+        watcher::Event::Apply(value) => Event::Applied(object(value)),
+        watcher::Event::Delete(value) => Event::Deleted(object(value)),
     }
-}
-
-fn from_metadata(object: PartialObjectMeta<DynamicObject>) -> DynamicObject {
-    DynamicObject { types: object.types, metadata: object.metadata, data: serde_json::Value::Null }
 }

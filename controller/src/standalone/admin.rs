@@ -1,6 +1,6 @@
 //! Envoy's admin interface.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -23,10 +23,8 @@ impl Admin {
     /// The interface at an address; one that is bound to all addresses is asked at the loopback one.
     pub(super) fn new(mut address: SocketAddr) -> Self {
         if address.ip().is_unspecified() {
-            address.set_ip(match address.is_ipv4() {
-                true => IpAddr::V4(Ipv4Addr::LOCALHOST),
-                false => IpAddr::V6(Ipv6Addr::LOCALHOST),
-            });
+            let (v4, v6) = (IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST));
+            address.set_ip(if address.is_ipv4() { v4 } else { v6 });
         }
         Self(address)
     }
@@ -55,6 +53,14 @@ impl Admin {
     /// Asks Envoy to do something.
     pub(super) async fn post(self, path: &str) -> bool {
         self.ask(Method::POST, path).await.is_some()
+    }
+
+    /// The names of the clusters that cannot take requests yet; `None` when Envoy does not answer.
+    pub(super) async fn warming_clusters(self) -> Option<BTreeSet<String>> {
+        let text = self.ask(Method::GET, "/config_dump?resource=dynamic_warming_clusters&mask=cluster.name").await?;
+        let dump: serde_json::Value = serde_json::from_str(&text).ok()?;
+        let entries = dump.get("configs").and_then(serde_json::Value::as_array).into_iter().flatten();
+        Some(entries.filter_map(|entry| entry.pointer("/cluster/name")?.as_str().map(str::to_owned)).collect())
     }
 
     /// Statistics whose names begin with a text; `None` when Envoy does not answer.

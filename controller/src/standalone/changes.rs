@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use crate::api::standalone::{Service, StandaloneSpec};
-use crate::api::v1alpha1::{CanaryRelease, Spec};
+use serin_config::{Condition, ReleaseSplit, Sticky, Weight};
+use serin_release::api::standalone::{Service, StandaloneSpec};
+use serin_release::api::v1alpha1::{CanaryRelease, Rule, Share, Spec};
+
+use super::resolve::Served;
 
 /// One line for each service that differs.
 pub(super) fn services(old: &[Service], new: &[Service]) -> Vec<String> {
@@ -37,6 +40,8 @@ pub(super) fn settings(old: &StandaloneSpec, new: &StandaloneSpec) -> Vec<String
     let all = [
         ("listen", old.listen.to_string(), new.listen.to_string()),
         ("accessLog", old.access_log.clone(), new.access_log.clone()),
+        ("idleTimeout", old.idle_timeout.envoy(), new.idle_timeout.envoy()),
+        ("streamIdleTimeout", old.stream_idle_timeout.envoy(), new.stream_idle_timeout.envoy()),
         ("drainTimeout", format!("{:?}", old.drain_timeout.0), format!("{:?}", new.drain_timeout.0)),
         ("routingHeader", header(old), header(new)),
     ];
@@ -44,63 +49,152 @@ pub(super) fn settings(old: &StandaloneSpec, new: &StandaloneSpec) -> Vec<String
     changed.map(|(name, old, new)| format!("{name}: `{old}` -> `{new}`")).collect()
 }
 
-/// One line for each release that differs.
-pub(super) fn releases(old: &[CanaryRelease], new: &[CanaryRelease]) -> Vec<String> {
-    let by_id = |releases: &[CanaryRelease]| -> BTreeMap<String, Spec> {
-        releases.iter().map(|release| (release.id(), release.spec.clone())).collect()
-    };
+/// One line for each release.
+pub(super) fn all_releases(served: &Served) -> Vec<String> {
+    by_id(served).iter().map(|(id, life)| format!("{id}: {}{}", description(life), waiting(life))).collect()
+}
+
+/// One line for each release that differs: what acts from now on, and what waits for the end of a pause.
+pub(super) fn releases(old: &Served, new: &Served) -> Vec<String> {
     let (old, new) = (by_id(old), by_id(new));
     let mut lines = Vec::new();
-    for (id, spec) in &new {
-        match old.get(id) {
-            None => lines.push(format!("{id}: new, {}", weights(spec))),
-            Some(before) if before != spec => lines.push(format!("{id}: {}", differences(before, spec).join(", "))),
-            Some(_) => {}
-        }
+    for (id, now) in &new {
+        let words = match old.get(id) {
+            Some(before) if before.spec == now.spec => continue,
+            Some(before) => differences(before, now),
+            None => format!("new, {}", description(now)),
+        };
+        lines.push(format!("{id}: {words}{}", waiting(now)));
     }
     lines.extend(old.keys().filter(|id| !new.contains_key(*id)).map(|id| format!("{id}: removed")));
     lines
 }
 
-fn weights(spec: &Spec) -> String {
-    let canary = |canary: &crate::api::v1alpha1::Canary| format!("{} {}", canary.version, canary.weight);
-    let canaries: Vec<_> = spec.canaries.iter().map(canary).collect();
-    format!("stable {}, {}", spec.stable.version, if canaries.is_empty() { "no canary".into() } else { canaries.join(", ") })
+/// A release as it is written, and as it acts: a pause holds the split as it was.
+struct Life<'s> {
+    spec: &'s Spec,
+    acting: Acting<'s>,
 }
 
-fn differences(old: &Spec, new: &Spec) -> Vec<String> {
-    let mut words = Vec::new();
-    if old.stable != new.stable {
-        words.push(format!("stable {} -> {}", old.stable.version, new.stable.version));
+/// What decides a release's requests.
+struct Acting<'s> {
+    stable: &'s str,
+    weights: Vec<(&'s str, Weight)>,
+    rules: Vec<Ruling<'s>>,
+    sticky: &'s Option<Sticky>,
+    takeover: &'s Option<String>,
+}
+
+/// A rule, by its name, conditions and version, with shares in place of buckets, and its stickiness.
+type Ruling<'s> = (&'s str, &'s [Condition], &'s Option<String>, Option<Vec<(&'s str, Weight)>>, &'s Option<Sticky>);
+
+fn by_id<'s>(served: &'s Served) -> BTreeMap<String, Life<'s>> {
+    let splits = served.checked.document.splits.iter().map(|split| (split.release.as_str(), split));
+    let splits: BTreeMap<&str, &ReleaseSplit> = splits.collect();
+    let one = |release: &'s CanaryRelease| {
+        let id = release.id();
+        let acting = match splits.get(id.as_str()) {
+            Some(split) if release.spec.paused => acting(split),
+            _ => written(&release.spec),
+        };
+        (id, Life { spec: &release.spec, acting })
+    };
+    served.releases.iter().map(one).collect()
+}
+
+/// What a spec asks for.
+fn written<'s>(spec: &'s Spec) -> Acting<'s> {
+    let share = |share: &'s Share| (share.version.as_str(), share.weight);
+    let rule = |rule: &'s Rule| {
+        let shares = rule.split.as_ref().map(|split| split.iter().map(share).collect());
+        (rule.name.as_str(), rule.when.as_slice(), &rule.version, shares, &rule.sticky)
+    };
+    Acting {
+        stable: &spec.stable.version,
+        weights: spec.canaries.iter().map(|canary| (canary.version.as_str(), canary.weight)).collect(),
+        rules: spec.rules.iter().map(rule).collect(),
+        sticky: &spec.sticky,
+        takeover: &spec.takeover,
     }
-    for canary in &new.canaries {
-        match old.canaries.iter().find(|before| before.version == canary.version) {
-            Some(before) if before.weight == canary.weight => {}
-            Some(before) => words.push(format!("{} {} -> {}", canary.version, before.weight, canary.weight)),
-            None => words.push(format!("{} {}", canary.version, canary.weight)),
+}
+
+/// What a split does.
+fn acting<'s>(split: &'s ReleaseSplit) -> Acting<'s> {
+    let rule = |rule: &'s serin_config::Rule| {
+        let shares = rule.buckets.as_ref().map(|runs| weights_of(runs, &split.stable));
+        (rule.name.as_str(), rule.when.as_slice(), &rule.version, shares, &rule.sticky)
+    };
+    Acting {
+        stable: &split.stable,
+        weights: weights_of(&split.buckets, &split.stable),
+        rules: split.rules.iter().map(rule).collect(),
+        sticky: &split.sticky,
+        takeover: &split.takeover,
+    }
+}
+
+/// The shares of all versions but stable, in the order in which they lie.
+fn weights_of<'s>(runs: &'s [(String, u32)], stable: &str) -> Vec<(&'s str, Weight)> {
+    let mut sums: Vec<(&str, u32)> = Vec::new();
+    for (version, buckets) in runs.iter().filter(|(version, _)| version != stable) {
+        match sums.iter_mut().find(|(known, _)| known == version) {
+            Some((_, sum)) => *sum += buckets,
+            None => sums.push((version, *buckets)),
         }
     }
-    let gone = old.canaries.iter().filter(|before| !new.canaries.iter().any(|canary| canary.version == before.version));
-    words.extend(gone.map(|canary| format!("{} gone", canary.version)));
-    match (&old.takeover, &new.takeover) {
+    sums.into_iter().filter_map(|(version, sum)| Some((version, Weight::from_buckets(sum)?))).collect()
+}
+
+fn description(life: &Life<'_>) -> String {
+    let canaries: Vec<_> = life.acting.weights.iter().map(|(version, weight)| format!("{version} {weight}")).collect();
+    let canaries = if canaries.is_empty() { "no canary".into() } else { canaries.join(", ") };
+    format!("stable {}, {canaries}{}", life.acting.stable, if life.spec.paused { ", paused" } else { "" })
+}
+
+fn differences(old: &Life<'_>, new: &Life<'_>) -> String {
+    let mut words = changes(&old.acting, &new.acting);
+    match (old.spec.paused, new.spec.paused) {
+        (false, true) => words.push("paused".into()),
+        (true, false) => words.push("resumed".into()),
+        (true, true) => words.push("still paused".into()),
+        (false, false) if words.is_empty() => words.push("other settings".into()),
+        (false, false) => {}
+    }
+    words.join(", ")
+}
+
+/// What is written and does not act yet.
+fn waiting(now: &Life<'_>) -> String {
+    let later = changes(&now.acting, &written(now.spec));
+    if later.is_empty() { String::new() } else { format!("; waiting for `paused: false`: {}", later.join(", ")) }
+}
+
+fn changes(old: &Acting<'_>, new: &Acting<'_>) -> Vec<String> {
+    let mut words = Vec::new();
+    if old.stable != new.stable {
+        words.push(format!("stable {} -> {}", old.stable, new.stable));
+    }
+    for (version, weight) in &new.weights {
+        match old.weights.iter().find(|(before, _)| before == version) {
+            Some((_, before)) if before == weight => {}
+            Some((_, before)) => words.push(format!("{version} {before} -> {weight}")),
+            None => words.push(format!("{version} {weight}")),
+        }
+    }
+    let gone = old.weights.iter().filter(|(before, _)| !new.weights.iter().any(|(version, _)| version == before));
+    words.extend(gone.map(|(version, _)| format!("{version} gone")));
+    match (old.takeover, new.takeover) {
         (before, after) if before == after => {}
-        (_, Some(version)) if *version == new.stable.version => words.push(format!("rolled back to {version}")),
+        (_, Some(version)) if version == new.stable => words.push(format!("rolled back to {version}")),
         (_, Some(version)) => words.push(format!("{version} takes over")),
         (_, None) => words.push("takeover ended".into()),
     }
-    match (old.paused, new.paused) {
-        (false, true) => words.push("paused".into()),
-        (true, false) => words.push("resumed".into()),
-        _ => {}
-    }
     if old.rules != new.rules {
-        words.push(format!("{} rules", new.rules.len()));
+        let count = new.rules.len();
+        words.push(format!("{count} rule{}", if count == 1 { "" } else { "s" }));
     }
     if old.sticky != new.sticky {
         words.push("stickiness".into());
-    }
-    if words.is_empty() {
-        words.push("other settings".into());
     }
     words
 }
@@ -114,11 +208,33 @@ mod tests {
         serde_json::from_value(json!({"host": "a", "port": 80, "versions": versions, "timeout": timeout})).unwrap()
     }
 
-    fn release(spec: &Value) -> CanaryRelease {
+    /// What is served of a release after a history of its specs; none of it once it is gone.
+    fn served(specs: &[Option<&Value>]) -> Vec<Served> {
+        let versions = json!({"v1": ["x:1"], "v2": ["x:2"], "v3": ["x:3"]});
+        let standalone = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "Standalone", "spec":
+            {"listen": "127.0.0.1:1", "admin": "127.0.0.1:2", "services": [{"host": "a", "port": 80, "versions": versions}]}});
         let head = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": {"name": "a", "namespace": "b"}});
-        let mut whole = head;
-        whole["spec"] = spec.clone();
-        serde_json::from_value(whole).unwrap()
+        let mut state = serin_release::State::default();
+        let one = |spec: &Option<&Value>| {
+            let release = spec.map(|spec| {
+                let mut whole = head.clone();
+                whole["spec"] = spec.clone();
+                whole
+            });
+            let text = format!("{standalone}\n---\n{}\n", release.unwrap_or(json!({"apiVersion": "v1", "kind": "X"})));
+            let path = std::path::Path::new("serin.yaml");
+            let manifest = crate::standalone::text::manifest(path, text.as_bytes()).unwrap();
+            let served = crate::standalone::resolve::resolve(path, manifest, &state).unwrap();
+            state = served.checked.state.clone();
+            served
+        };
+        specs.iter().map(one).collect()
+    }
+
+    /// What the last step of a history changes.
+    fn last(specs: &[Option<&Value>]) -> Vec<String> {
+        let all = served(specs);
+        releases(&all[all.len() - 2], &all[all.len() - 1])
     }
 
     #[test]
@@ -132,28 +248,67 @@ mod tests {
         assert_eq!(services(&old, &[]), ["a:80: removed"]);
     }
 
+    fn with(changes: &[(&str, Value)]) -> Value {
+        let mut spec = json!({"service": "a", "stable": {"version": "v1"}, "canaries": [{"version": "v2", "weight": "5%"}]});
+        for (key, value) in changes {
+            spec[*key] = value.clone();
+        }
+        spec
+    }
+
     #[test]
     fn releases_are_told_by_what_differs() {
-        let base = json!({"service": "a", "stable": {"version": "v1"}, "canaries": [{"version": "v2", "weight": "5%"}]});
-        let with = |key: &str, value: Value| {
-            let mut spec = base.clone();
-            spec[key] = value;
-            release(&spec)
-        };
-        let old = [release(&base)];
+        let base = with(&[]);
         let cases = [
-            (with("canaries", json!([{"version": "v2", "weight": "25%"}])), "b/a: v2 5% -> 25%"),
-            (with("canaries", json!([{"version": "v3", "weight": "1%"}])), "b/a: v3 1%, v2 gone"),
-            (with("takeover", json!("v2")), "b/a: v2 takes over"),
-            (with("takeover", json!("v1")), "b/a: rolled back to v1"),
-            (with("paused", json!(true)), "b/a: paused"),
-            (with("ports", json!([80])), "b/a: other settings"),
+            (with(&[("canaries", json!([{"version": "v2", "weight": "25%"}]))]), "b/a: v2 5% -> 25%"),
+            (with(&[("canaries", json!([{"version": "v3", "weight": "1%"}]))]), "b/a: v3 1%, v2 gone"),
+            (with(&[("takeover", json!("v2"))]), "b/a: v2 takes over"),
+            (with(&[("takeover", json!("v1"))]), "b/a: rolled back to v1"),
+            (
+                with(&[("rules", json!([{"name": "r", "when": [{"method": {"exact": "GET"}}], "version": "v2"}]))]),
+                "b/a: 1 rule",
+            ),
+            (with(&[("paused", json!(true))]), "b/a: paused"),
+            (with(&[("ports", json!([80]))]), "b/a: other settings"),
         ];
         for (new, line) in cases {
-            assert_eq!(releases(&old, &[new]), [line]);
+            assert_eq!(last(&[Some(&base), Some(&new)]), [line]);
         }
-        assert_eq!(releases(&old, &old), [""; 0]);
-        assert_eq!(releases(&[], &old), ["b/a: new, stable v1, v2 5%"]);
-        assert_eq!(releases(&old, &[]), ["b/a: removed"]);
+        assert_eq!(last(&[Some(&base), Some(&base)]), [""; 0]);
+        assert_eq!(last(&[None, Some(&base)]), ["b/a: new, stable v1, v2 5%"]);
+        assert_eq!(last(&[Some(&base), None]), ["b/a: removed"]);
+    }
+
+    #[test]
+    fn a_paused_release_is_told_by_what_acts_and_what_waits() {
+        let base = with(&[]);
+        let more = ("canaries", json!([{"version": "v2", "weight": "50%"}]));
+        let paused = |change: (&str, Value)| with(&[("paused", json!(true)), change]);
+        let (more, waiting) = (with(std::slice::from_ref(&more)), paused(more));
+        assert_eq!(last(&[Some(&base), Some(&waiting)]), ["b/a: paused; waiting for `paused: false`: v2 5% -> 50%"]);
+        assert_eq!(last(&[Some(&base), Some(&waiting), Some(&more)]), ["b/a: v2 5% -> 50%, resumed"]);
+        let quiet = with(&[("paused", json!(true))]);
+        assert_eq!(
+            last(&[Some(&base), Some(&quiet), Some(&waiting)]),
+            ["b/a: still paused; waiting for `paused: false`: v2 5% -> 50%"]
+        );
+        assert_eq!(last(&[Some(&base), Some(&waiting), Some(&quiet)]), ["b/a: still paused"]);
+        assert_eq!(last(&[Some(&base), Some(&quiet), Some(&base)]), ["b/a: resumed"]);
+        // A rollback acts also while a release is paused, and nothing else does.
+        let rule =
+            json!({"name": "r", "when": [{"method": {"exact": "GET"}}], "split": [{"version": "v2", "weight": "1%"}]});
+        let back = with(&[
+            ("paused", json!(true)),
+            ("takeover", json!("v1")),
+            ("stable", json!({"version": "v3"})),
+            ("canaries", json!([{"version": "v1", "weight": "50%"}, {"version": "v2", "weight": "5%"}])),
+            ("rules", json!([rule])),
+        ]);
+        assert_eq!(
+            last(&[Some(&base), Some(&quiet), Some(&back)]),
+            ["b/a: rolled back to v1, still paused; waiting for `paused: false`: stable v1 -> v3, v1 50%, 1 rule"]
+        );
+        // One that comes paused acts as it is written, for there is nothing yet that it could hold.
+        assert_eq!(last(&[None, Some(&waiting)]), ["b/a: new, stable v1, v2 50%, paused"]);
     }
 }

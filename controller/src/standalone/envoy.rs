@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 use std::hash::{DefaultHasher, Hasher};
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::resolve::{own_domains, split_address};
-use crate::api::standalone::{HealthCheck, Service, StandaloneSpec};
+use super::spec::{RetryReason, all_names, own_domains, retry_reasons, split_address};
+use serin_release::api::standalone::{Address, HealthCheck, Service, StandaloneSpec};
 
 /// The name of the filter, of its plugin and of its discovery.
 pub(super) const FILTER_NAME: &str = "serin";
@@ -46,8 +46,13 @@ fn socket(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
 }
 
-fn address(of: SocketAddr) -> Value {
-    socket(&of.ip().to_string(), of.port())
+/// An address to listen on; one of all IPv6 addresses takes IPv4 too, as it does elsewhere.
+fn listening(Address(address): Address) -> Value {
+    let mut value = socket(&address.ip().to_string(), address.port());
+    if let (true, Some(socket)) = (address.is_ipv6() && address.ip().is_unspecified(), value.get_mut("socket_address")) {
+        *socket = json!({"address": "::", "port_value": address.port(), "ipv4_compat": true});
+    }
+    value
 }
 
 fn any(kind: &str, mut fields: Value) -> Value {
@@ -57,18 +62,25 @@ fn any(kind: &str, mut fields: Value) -> Value {
     fields
 }
 
-/// Where Envoy finds a file of these.
+/// Where Envoy finds a file of these. It reads it when another one is moved over it, and at no other event of the directory.
 fn from_file(directory: &Path, name: &str) -> Value {
-    json!({"path_config_source": {"path": directory.join(name), "watched_directory": {"path": directory}}, "resource_api_version": "V3"})
+    json!({"path_config_source": {"path": directory.join(name)}, "resource_api_version": "V3"})
 }
 
-/// What Envoy starts with.
-pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path) -> Value {
+/// What Envoy starts with. At most so many clients are connected at once; the admin interface can always be reached.
+pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path, connections: u64) -> Value {
     let tag = |name: &str| json!({"tag_name": name, "regex": format!("({name}=\\.=(.*?);\\.;)")});
     let tags = ["release", "version", "reason", "result"].map(tag);
     json!({
         "node": {"id": "serin", "cluster": "serin"},
-        "admin": {"address": address(spec.admin)},
+        "admin": {"address": listening(spec.admin), "ignore_global_conn_limit": true},
+        "overload_manager": {"resource_monitors": [{
+            "name": "envoy.resource_monitors.global_downstream_max_connections",
+            "typed_config": any(
+                "envoy.extensions.resource_monitors.downstream_connections.v3.DownstreamConnectionsConfig",
+                json!({"max_active_downstream_connections": connections}),
+            ),
+        }]},
         "dynamic_resources": {"cds_config": from_file(directory, "cds.json"), "lds_config": from_file(directory, "lds.json")},
         "stats_config": {"stats_tags": tags},
     })
@@ -171,13 +183,34 @@ pub(super) fn routes(spec: &StandaloneSpec, defaults: &[String], headers: &BTree
         hosts.push(json!({"name": name, "domains": own_domains(spec, service), "routes": routes}));
     }
     if !spec.services.iter().any(|service| service.aliases.iter().any(|alias| alias == "*")) {
-        let sentence = "no service of this name\n";
-        let nobody =
-            json!({"match": {"prefix": ""}, "direct_response": {"status": 404, "body": {"inline_string": sentence}}});
-        hosts.push(json!({"name": "nobody", "domains": ["*"], "routes": [nobody]}));
+        hosts.push(nobody(spec));
     }
     let routes = json!({"name": "serin", "virtual_hosts": hosts, "ignore_port_in_host_matching": false});
     response(vec![any("envoy.config.route.v3.RouteConfiguration", routes)])
+}
+
+/// How many names are listed to a client that knows none.
+const LISTED_NAMES: usize = 10;
+
+/// An address of a private network or of this machine (RFC 1918, RFC 4193).
+const PRIVATE: &str =
+    r"(127|10)\.[0-9.]+|192\.168\.[0-9.]+|172\.(1[6-9]|2[0-9]|3[01])\.[0-9.]+|::1|f[cd][0-9a-f]{2}:[0-9a-f:]+";
+
+/// The answer where no service has the name that a client asks for. Only clients of private networks get the names.
+fn nobody(spec: &StandaloneSpec) -> Value {
+    let names = all_names(spec);
+    let listed = names.iter().take(LISTED_NAMES).copied().collect::<Vec<_>>().join(", ");
+    let more = names.len().saturating_sub(LISTED_NAMES);
+    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+    // Envoy overwrites the first with the peer and appends it to the second. Its own word for all this, `x-envoy-internal`,
+    // would have it obey the peer's other `x-envoy-` headers.
+    let matches = |name: &str, regex: &str| json!({"name": name, "string_match": {"safe_regex": {"regex": regex}}});
+    let inside = json!([matches("x-envoy-external-address", PRIVATE), matches("x-forwarded-for", "[^,]*")]);
+    let answer = |headers: Value, body: String| json!({"match": {"prefix": "", "headers": headers}, "direct_response": {"status": 404, "body": {"inline_string": body}}});
+    json!({"name": "nobody", "domains": ["*"], "routes": [
+        answer(inside, format!("no service of this name; there are {listed}{more}\n")),
+        answer(json!([]), "no service of this name\n".to_owned()),
+    ]})
 }
 
 fn action(service: &Service, version: &str) -> Value {
@@ -186,7 +219,18 @@ fn action(service: &Service, version: &str) -> Value {
         "timeout": service.timeout.map_or_else(|| "0s".to_owned(), |timeout| timeout.envoy()),
     });
     if let (Some(retries), Some(action)) = (&service.retries, action.as_object_mut()) {
-        let mut policy = json!({"retry_on": retries.on, "num_retries": retries.attempts});
+        let (mut words, mut codes) = (Vec::new(), Vec::new());
+        for reason in retry_reasons(&retries.on).flatten() {
+            match reason {
+                RetryReason::Word(word) => words.push(word),
+                RetryReason::Status(code) => codes.push(code),
+            }
+        }
+        if !codes.is_empty() && !words.contains(&"retriable-status-codes") {
+            words.push("retriable-status-codes");
+        }
+        let mut policy =
+            json!({"retry_on": words.join(","), "num_retries": retries.attempts, "retriable_status_codes": codes});
         if let (Some(timeout), Some(policy)) = (retries.per_try_timeout, policy.as_object_mut()) {
             policy.insert("per_try_timeout".into(), timeout.envoy().into());
         }
@@ -217,12 +261,18 @@ pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
         "codec_type": "AUTO",
         // The peer is the client; what it says of others in `x-forwarded-for` is not believed.
         "use_remote_address": true,
+        // As other proxies and browsers do: `shop.example.com.` is `shop.example.com`.
+        "strip_trailing_host_dot": true,
+        // Probes, and nginx unless it is configured otherwise; without a host they mean the first service.
+        "http_protocol_options": {"accept_http_10": true, "default_host_for_http_10": spec.services.first().map(|service| &service.host)},
+        // CONNECT is not among them: it would make this an open proxy.
+        "upgrade_configs": [{"upgrade_type": "websocket"}],
         "normalize_path": true,
         "path_with_escaped_slashes_action": "KEEP_UNCHANGED",
         "max_request_headers_kb": 96,
-        "common_http_protocol_options": {"max_headers_count": 1000, "idle_timeout": "3600s", "headers_with_underscores_action": "ALLOW"},
+        "common_http_protocol_options": {"max_headers_count": 1000, "idle_timeout": spec.idle_timeout.envoy(), "headers_with_underscores_action": "ALLOW"},
         "request_headers_timeout": "10s",
-        "stream_idle_timeout": "300s",
+        "stream_idle_timeout": spec.stream_idle_timeout.envoy(),
         "rds": {"route_config_name": "serin", "config_source": from_file(directory, "rds.json")},
         "early_header_mutation_extensions": [unspoofed],
         "http_filters": [discovered, router],
@@ -231,7 +281,7 @@ pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
     let manager = any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
     let listener = json!({
         "name": "serin",
-        "address": address(spec.listen),
+        "address": listening(spec.listen),
         "per_connection_buffer_limit_bytes": 1 << 20,
         "filter_chains": [{"filters": [{"name": "http", "typed_config": manager}]}],
     });
@@ -270,4 +320,18 @@ pub(super) fn filter(module: &Path, document: &str) -> Value {
     }});
     let wasm = any("envoy.extensions.filters.http.wasm.v3.Wasm", config);
     response(vec![any("envoy.config.core.v3.TypedExtensionConfig", json!({"name": FILTER_NAME, "typed_config": wasm}))])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_addresses_of_ipv6_take_ipv4_too() {
+        let listening = |text: &str| listening(text.parse().unwrap());
+        let all = json!({"socket_address": {"address": "::", "port_value": 80, "ipv4_compat": true}});
+        assert_eq!(listening("[::]:80"), all);
+        assert_eq!(listening("[::1]:80"), json!({"socket_address": {"address": "::1", "port_value": 80}}));
+        assert_eq!(listening("0.0.0.0:80"), json!({"socket_address": {"address": "0.0.0.0", "port_value": 80}}));
+    }
 }

@@ -1,13 +1,14 @@
-//! The state directory: Envoy's files, replaced in one step each, and what survives a restart.
+//! The state directory: files that are replaced in one step each, and waited for on a thread of their own.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use tempfile::NamedTempFile;
+use tokio::sync::Mutex;
 
 use crate::cli::Failure;
-use crate::release::State;
 
 /// A directory that only this process writes to.
 pub(super) struct Directory {
@@ -38,44 +39,93 @@ impl Directory {
         &self.path
     }
 
-    /// Whether a file has this content.
-    pub(super) fn holds(&self, name: &str, content: &[u8]) -> bool {
-        fs::read(self.path.join(name)).is_ok_and(|old| old == content)
-    }
-
-    /// Replaces a file where its content differs.
+    /// Writes a file where its content differs. It need not survive a loss of power: at each start it is compared anew.
     pub(super) fn write(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
-        if self.holds(name, content) {
+        if fs::read(self.path.join(name)).is_ok_and(|old| old == content) {
             return Ok(());
         }
+        self.replace(name, content)
+    }
+
+    /// Writes a file also where its content is the same, so that whoever watches it looks at it again.
+    pub(super) fn replace(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        self.replace_after(name, content, |_| Ok(()))
+    }
+
+    /// Writes a file that survives a loss of power, where its content differs.
+    pub(super) fn keep(&self, name: &str, content: &[u8]) -> Result<(), Failure> {
+        if fs::read(self.path.join(name)).is_ok_and(|old| old == content) {
+            return Ok(());
+        }
+        self.replace_after(name, content, File::sync_data)
+    }
+
+    fn replace_after(
+        &self,
+        name: &str,
+        content: &[u8],
+        written: impl FnOnce(&File) -> std::io::Result<()>,
+    ) -> Result<(), Failure> {
         let path = self.path.join(name);
         let replace = || -> std::io::Result<()> {
             let mut file = NamedTempFile::new_in(&self.path)?;
             file.write_all(content)?;
-            file.as_file().sync_data()?;
+            written(file.as_file())?;
             file.persist(&path)?;
             Ok(())
         };
         replace().map_err(|error| Failure::running(&format!("{}: cannot be written", path.display()), error))
     }
+}
 
-    /// The bucket maps of the last document; none when there was no document yet.
-    pub(super) fn state(&self) -> Result<State, Failure> {
-        let path = self.path.join("state.json");
-        match fs::read(&path) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(State::default()),
-            Err(error) => Err(Failure::running(&format!("{}: cannot be read", path.display()), error)),
-            Ok(text) => serde_json::from_slice(&text).map_err(|error| {
-                let fix = "restore it, or remove it, which lays all buckets anew";
-                Failure::Failed(format!("{}: is damaged: {error}; {fix}", path.display()))
-            }),
-        }
+/// The content of a file; `None` where there is no such file.
+pub(super) fn content(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(content) => Ok(Some(content)),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(Failure::running(&format!("{}: cannot be read", path.display()), error)),
+    }
+}
+
+/// A directory whose files are written one after the other where waiting for a disk holds up nothing else. A job that was begun
+/// is done, in its turn, also where nobody waits for it any more.
+#[derive(Clone)]
+pub(super) struct Disk {
+    directory: Arc<Directory>,
+    queue: Arc<Mutex<()>>,
+}
+
+impl Disk {
+    pub(super) fn new(directory: Directory) -> Self {
+        Self { directory: Arc::new(directory), queue: Arc::default() }
     }
 
-    /// Keeps the bucket maps.
-    pub(super) fn keep(&self, state: &State) -> Result<(), Failure> {
-        let text =
-            serde_json::to_vec(state).map_err(|error| Failure::running("the bucket maps cannot be written", error))?;
-        self.write("state.json", &text)
+    /// The same directory with a queue of its own: what waits in one does not hold up the other.
+    pub(super) fn with_another_queue(&self) -> Self {
+        Self { directory: Arc::clone(&self.directory), queue: Arc::default() }
     }
+
+    /// Where it is, from the root.
+    pub(super) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    /// Does a job in its turn.
+    pub(super) async fn run<T: Send + 'static>(
+        &self,
+        job: impl FnOnce(&Directory) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let (directory, turn) = (Arc::clone(&self.directory), Arc::clone(&self.queue).lock_owned().await);
+        aside(move || {
+            let done = job(&directory);
+            drop(turn);
+            done
+        })
+        .await?
+    }
+}
+
+/// Does what takes long or waits for a disk, aside from the tasks that serve signals.
+pub(super) async fn aside<T: Send + 'static>(job: impl FnOnce() -> T + Send + 'static) -> Result<T, Failure> {
+    tokio::task::spawn_blocking(job).await.map_err(|error| Failure::running("a worker has ended", error))
 }

@@ -30,7 +30,7 @@ pub(super) fn find() -> Result<PathBuf, Failure> {
     if let Some(path) = env::var_os("ENVOY_BIN").map(PathBuf::from) {
         return match path.is_file() {
             true => Ok(path),
-            false => Err(Failure::Failed(format!("ENVOY_BIN: {} is no file; {fix}", path.display()))),
+            false => Err(Failure::Failed(format!("ENVOY_BIN: {} is not a file; {fix}", path.display()))),
         };
     }
     let path = env::var_os("PATH").unwrap_or_default();
@@ -43,6 +43,8 @@ impl Envoy {
     pub(super) fn start(binary: &Path, bootstrap: &Path, workers: Option<u32>) -> Result<Self, Failure> {
         let mut command = Command::new(binary);
         command.arg("-c").arg(bootstrap).args(["--log-level", "warning"]);
+        // Who looks at the access log looks for the request that was just made; by default lines wait for ten seconds.
+        command.args(["--file-flush-interval-msec", "1000"]);
         // Hot restart is not used, but only where it is on does Envoy end when its parent is killed. Envoys of one id exclude
         // each other, so it is this state directory's own.
         let id = fingerprint(bootstrap.as_os_str().as_encoded_bytes()) % BASE_IDS;

@@ -1,146 +1,267 @@
-//! Brings a state to Envoy, file by file, in an order in which no route ever names a cluster that is not there.
+//! Brings a state to Envoy: writes its files, and asks it whether it has taken them.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::admin::{Admin, Stats};
-use super::files::Directory;
+use super::files::{Directory, Disk, aside};
+use super::look::listed;
 use super::resolve::Served;
-use super::{envoy, message};
-use crate::api::standalone::StandaloneSpec;
-use crate::cli::Failure;
-use crate::{FILTER, REQUEST_FILTER};
+use super::steps::{MODULES, Resource, Step, Target, Warmth, change, whole};
+use super::{envoy, message, state};
+use crate::cli::{Failure, report_error, report_warning};
 
 /// How long Envoy may take to serve, or to take a file.
 const CAP: Duration = Duration::from_secs(30);
-/// How often a condition is asked for.
-const PERIOD: Duration = Duration::from_millis(5);
-/// The files of the filter: with an entry for responses, and without.
-const MODULES: [(&str, &[u8]); 2] = [("serin_filter.wasm", FILTER), ("serin_request_filter.wasm", REQUEST_FILTER)];
+/// A look that comes so late shows that the machine stood still, and that does not count.
+const STANDSTILL: Duration = Duration::from_secs(10);
+/// How long Envoy may not have taken a file before it is written once more, which is a new event.
+const NUDGE: Duration = Duration::from_secs(1);
+/// How long all upstreams are waited for, those that need not be ready included.
+const WARM: Duration = Duration::from_secs(5);
+/// How long the bucket maps may take to be on the disk before a change goes on without.
+const SYNC: Duration = Duration::from_secs(2);
+/// The shortest and the longest time between two questions.
+const PERIOD: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(100));
 
-/// One of Envoy's files, and the statistics that tell what became of it.
-struct Target {
-    file: &'static str,
-    stats: &'static str,
+/// Asks again and again, less and less often.
+struct Looks {
+    start: Instant,
+    last: Instant,
+    period: Duration,
 }
 
-const CLUSTERS: Target = Target { file: "cds.json", stats: "cluster_manager.cds." };
-const ROUTES: Target = Target { file: "rds.json", stats: "http.serin.rds.serin." };
-const LISTENER: Target = Target { file: "lds.json", stats: "listener_manager.lds." };
-const FILTER_CONFIG: Target = Target { file: "ecds.json", stats: "extension_config_discovery.http_filter.serin." };
+impl Looks {
+    fn new() -> Self {
+        let start = Instant::now();
+        Self { start, last: start, period: PERIOD.0 }
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.last - self.start
+    }
+
+    /// Waits for the next look; false when there were enough.
+    async fn next(&mut self) -> bool {
+        if self.elapsed() >= CAP {
+            return false;
+        }
+        sleep(self.period).await;
+        self.period = (self.period + self.period / 10).min(PERIOD.1);
+        let gap = self.last.elapsed();
+        self.last += gap;
+        if gap >= STANDSTILL {
+            self.start += gap;
+        }
+        true
+    }
+}
+
+/// What became of a change.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Applied {
+    /// Envoy has it.
+    Whole,
+    /// There is a newer text, and Envoy has nothing of this one but clusters.
+    Superseded,
+}
 
 /// The way to Envoy: the files that it watches, and what it says of them.
 pub(super) struct Publisher {
-    pub(super) directory: Directory,
+    disk: Disk,
+    /// What survives a loss of power waits for the disk, and Envoy's files need not wait for it.
+    keeping: Disk,
     pub(super) admin: Admin,
+    connections: u64,
+    /// The version of each file that Envoy is known to have.
+    known: BTreeMap<&'static str, String>,
+    /// What the last change has written.
+    written: Written,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    files: bool,
+    maps: bool,
 }
 
 impl Publisher {
-    /// Writes all files of a state, for an Envoy that starts on them or that refused another one.
-    pub(super) fn write_all(&self, served: &Served) -> Result<(), Failure> {
-        let (spec, directory) = (&served.spec, &self.directory);
-        directory.keep(&served.checked.state)?;
-        for (module, bytes) in MODULES {
-            directory.write(module, bytes)?;
+    pub(super) fn new(directory: Directory, admin: Admin, connections: u64) -> Self {
+        let disk = Disk::new(directory);
+        Self {
+            keeping: disk.with_another_queue(),
+            disk,
+            admin,
+            connections,
+            known: BTreeMap::new(),
+            written: Written::default(),
         }
-        // The clusters come last: until then those of the state that was refused are there as well.
-        for (target, content) in [
-            (FILTER_CONFIG, self.filter(served)),
-            (LISTENER, envoy::listener(spec, directory.path())),
-            (ROUTES, routes(served)),
-            (CLUSTERS, clusters(served)),
-        ] {
-            directory.write(target.file, content.to_string().as_bytes())?;
-        }
-        let bootstrap = envoy::bootstrap(spec, directory.path());
-        directory.write("bootstrap.json", bootstrap.to_string().as_bytes())
     }
 
-    /// Waits until Envoy serves a state with the filter.
-    pub(super) async fn ready(&self, served: &Served) -> Result<(), String> {
-        let start = Instant::now();
-        // In the order in which Envoy reads them: a listener that is refused never asks for its routes.
-        for (target, content) in [
-            (CLUSTERS, clusters(served)),
-            (LISTENER, envoy::listener(&served.spec, self.directory.path())),
-            (ROUTES, routes(served)),
-            (FILTER_CONFIG, self.filter(served)),
-        ] {
-            self.taken(&target, envoy::version_of(&content), 0, start).await?;
+    /// Where Envoy's bootstrap is.
+    pub(super) fn bootstrap(&self) -> std::path::PathBuf {
+        self.disk.path().join("bootstrap.json")
+    }
+
+    /// Writes all files of a state, for an Envoy that starts on them.
+    pub(super) async fn write_all(&mut self, served: Arc<Served>, history: Vec<u8>) -> Result<(), Failure> {
+        self.known.clear();
+        self.keep(history).await?;
+        let connections = self.connections;
+        self.disk.run(move |directory| write_all(directory, &served, connections)).await
+    }
+
+    /// Puts back what a change has written that Envoy did not take as a whole.
+    pub(super) async fn restore(&mut self, served: Arc<Served>, history: Vec<u8>) -> Result<(), Failure> {
+        let Written { files, maps } = std::mem::take(&mut self.written);
+        if maps {
+            self.keep(history).await?;
         }
-        while !self.admin.is_ready().await {
-            if start.elapsed() >= CAP {
-                return Err(format!("Envoy did not serve within {CAP:?}; its log above says why"));
-            }
-            sleep(PERIOD).await;
+        if files {
+            self.known.clear();
+            self.disk.run(move |directory| write_resources(directory, &served)).await?;
         }
         Ok(())
     }
 
-    /// Brings a new state to an Envoy that has the old one.
-    pub(super) async fn apply(&self, old: &Served, new: &Served) -> Result<(), String> {
-        if clusters(old) != clusters(new) {
-            let (spec, defaults) = with_old(new, old, true);
-            self.publish(&CLUSTERS, &envoy::clusters(&spec, &defaults)).await?;
-            self.warm().await?;
+    /// Waits until Envoy serves a state with the filter.
+    pub(super) async fn ready(&mut self, served: &Arc<Served>) -> Result<(), String> {
+        let (path, served) = (self.disk.path().to_owned(), Arc::clone(served));
+        for resource in aside(move || whole(&path, &served)).await.map_err(message)? {
+            self.taken(&resource, 0).await?;
         }
-        // Until every worker has the new document, decisions of the old one find their routes as well.
-        let headers = BTreeSet::from([envoy::routing_header(&old.spec), envoy::routing_header(&new.spec)]);
-        let (spec, defaults) = with_old(new, old, false);
-        let both = envoy::routes(&spec, &defaults, &headers);
-        self.publish(&ROUTES, &both).await?;
-        self.directory.keep(&new.checked.state).map_err(message)?;
-        self.publish(&FILTER_CONFIG, &self.filter(new)).await?;
-        self.publish(&LISTENER, &envoy::listener(&new.spec, self.directory.path())).await?;
-        self.publish(&ROUTES, &routes(new)).await?;
-        self.publish(&CLUSTERS, &clusters(new)).await
+        let mut looks = Looks::new();
+        while !self.admin.is_ready().await {
+            if !looks.next().await {
+                return Err(format!("Envoy did not serve within {CAP:?}; its log above says why"));
+            }
+        }
+        Ok(())
     }
 
-    fn filter(&self, served: &Served) -> Value {
-        let [(any, _), (requests, _)] = MODULES;
-        let module = if served.checked.split.issues_cookies() { any } else { requests };
-        envoy::filter(&self.directory.path().join(module), &served.checked.document.to_json())
+    /// Brings a new state to an Envoy that has the old one. While upstreams of the new one are waited for, it gives way to a
+    /// newer text.
+    pub(super) async fn apply(
+        &mut self,
+        (old, new): (Arc<Served>, Arc<Served>),
+        history: Vec<u8>,
+        newer: impl Future<Output = ()>,
+    ) -> Result<Applied, String> {
+        let path = self.disk.path().to_owned();
+        let steps = aside(move || change(&path, &old, &new)).await.map_err(message)?;
+        self.written = Written::default();
+        let mut newer = std::pin::pin!(newer);
+        let mut history = Some(history);
+        for step in steps {
+            match step {
+                Step::Publish(resource) => self.publish(resource).await?,
+                Step::Warm(clusters) => tokio::select! {
+                    warm = self.warm(&clusters) => warm?,
+                    () = &mut newer => return Ok(Applied::Superseded),
+                },
+                Step::Keep => {
+                    self.keep(history.take().unwrap_or_default()).await.map_err(message)?;
+                    self.written.maps = true;
+                }
+            }
+        }
+        Ok(Applied::Whole)
+    }
+
+    /// Writes the bucket maps, but does not wait for a disk that stands still.
+    async fn keep(&self, history: Vec<u8>) -> Result<(), Failure> {
+        let keeping = self.keeping.clone();
+        let mut kept =
+            tokio::spawn(async move { keeping.run(move |directory| directory.keep(state::NAME, &history)).await });
+        let ended = |error| Err(Failure::running("a worker has ended", error));
+        if let Ok(kept) = timeout(SYNC, &mut kept).await {
+            return kept.unwrap_or_else(ended);
+        }
+        report_warning(
+            "the bucket maps are not on the disk yet; the change goes on, and they are written as soon as the disk answers",
+        );
+        tokio::spawn(async move {
+            if let Err(failure) = kept.await.unwrap_or_else(ended) {
+                report_error(&message(failure));
+            }
+        });
+        Ok(())
     }
 
     /// Replaces a file and waits until Envoy has taken it.
-    async fn publish(&self, target: &Target, content: &Value) -> Result<(), String> {
-        let text = content.to_string();
-        if self.directory.holds(target.file, text.as_bytes()) {
+    async fn publish(&mut self, resource: Resource) -> Result<(), String> {
+        let target = resource.target;
+        if self.known.get(target.file) == Some(&resource.version) {
             return Ok(());
         }
+        self.known.remove(target.file);
         let refused = self.admin.stats(target.stats).await.map_or(u64::MAX, |stats| target.refused(&stats));
-        self.directory.write(target.file, text.as_bytes()).map_err(message)?;
-        self.taken(target, envoy::version_of(content), refused, Instant::now()).await
+        let text = resource.text.clone();
+        self.disk.run(move |directory| directory.write(target.file, text.as_bytes())).await.map_err(message)?;
+        self.written.files = true;
+        self.taken(&resource, refused).await
     }
 
-    /// Waits until Envoy has taken a version of a file.
-    async fn taken(&self, target: &Target, version: &str, refused: u64, start: Instant) -> Result<(), String> {
-        while start.elapsed() < CAP {
+    /// Waits until Envoy has taken a version of a file; writes it once more where Envoy seems not to have seen it.
+    async fn taken(&mut self, resource: &Resource, refused: u64) -> Result<(), String> {
+        let target = resource.target;
+        let (mut looks, mut nudge) = (Looks::new(), NUDGE);
+        loop {
             match self.admin.stats(target.stats).await {
-                Some(stats) if stats.text(&format!("{}version_text", target.stats)) == version => return Ok(()),
+                Some(stats) if stats.text(&format!("{}version_text", target.stats)) == resource.version => {
+                    self.known.insert(target.file, resource.version.clone());
+                    return Ok(());
+                }
                 Some(stats) if target.refused(&stats) > refused => {
                     return Err(format!("Envoy refused {}; its log above says why", target.file));
                 }
-                _ => sleep(PERIOD).await,
+                // Only an Envoy that answers has missed something.
+                Some(_) if looks.elapsed() >= nudge => {
+                    nudge *= 2;
+                    let text = resource.text.clone();
+                    self.disk
+                        .run(move |directory| directory.replace(target.file, text.as_bytes()))
+                        .await
+                        .map_err(message)?;
+                }
+                _ => {}
+            }
+            if !looks.next().await {
+                return Err(format!("Envoy did not take {} within {CAP:?}", target.file));
             }
         }
-        Err(format!("Envoy did not take {} within {CAP:?}", target.file))
     }
 
-    /// Waits until all clusters can take requests: names are resolved, upstreams probed.
-    async fn warm(&self) -> Result<(), String> {
-        let start = Instant::now();
-        let warming = "cluster_manager.warming_clusters";
-        while start.elapsed() < CAP {
-            match self.admin.stats(warming).await {
-                Some(stats) if stats.number(warming) == 0 => return Ok(()),
-                _ => sleep(PERIOD).await,
+    /// Waits until clusters can take requests: names are resolved, upstreams probed. Those that nobody needs yet are not waited
+    /// for as long as the others.
+    async fn warm(&self, Warmth { wanted, needed }: &Warmth) -> Result<(), String> {
+        let all = "cluster_manager.warming_clusters";
+        let mut looks = Looks::new();
+        let mut left = wanted.clone();
+        loop {
+            match self.admin.stats(all).await {
+                Some(stats) if stats.number(all) == 0 => return Ok(()),
+                Some(_) => {
+                    let warming = self.admin.warming_clusters().await.unwrap_or_else(|| left.clone());
+                    left = warming.intersection(wanted).cloned().collect();
+                }
+                None => {}
+            }
+            let names: Vec<_> = left.iter().collect();
+            if left.is_empty() {
+                return Ok(());
+            }
+            if left.is_disjoint(needed) && looks.elapsed() >= WARM {
+                report_warning(&format!("upstreams are not ready yet, and the change goes on: {}", listed(&names)));
+                return Ok(());
+            }
+            if !looks.next().await {
+                return Err(format!("new upstreams did not become ready within {CAP:?}: {}", listed(&names)));
             }
         }
-        Err(format!("new upstreams did not become ready within {CAP:?}"))
     }
 
     /// Lets requests that are under way end, and takes no new ones; false when some are left.
@@ -157,121 +278,102 @@ impl Publisher {
                 Some(_) if quiet < 2 => quiet += 1,
                 _ => return true,
             }
-            sleep(10 * PERIOD).await;
+            sleep(10 * PERIOD.0).await;
         }
         false
     }
 }
 
+fn write_all(directory: &Directory, served: &Served, connections: u64) -> Result<(), Failure> {
+    for (module, bytes) in MODULES {
+        directory.write(module, bytes)?;
+    }
+    write_resources(directory, served)?;
+    let bootstrap = envoy::bootstrap(&served.spec, directory.path(), connections);
+    directory.write("bootstrap.json", bootstrap.to_string().as_bytes())
+}
+
+fn write_resources(directory: &Directory, served: &Served) -> Result<(), Failure> {
+    // The clusters come last: until then those of the state that was refused are there as well.
+    for resource in whole(directory.path(), served).iter().rev() {
+        directory.write(resource.target.file, resource.text.as_bytes())?;
+    }
+    Ok(())
+}
+
 impl Target {
     fn refused(&self, stats: &Stats) -> u64 {
-        let of = |name: &str| stats.number(&format!("{}{name}", self.stats));
-        of("update_rejected") + of("update_failure")
+        let count = |name: &str| stats.number(&format!("{}{name}", self.stats));
+        count("update_rejected") + count("update_failure")
     }
-}
-
-fn clusters(served: &Served) -> Value {
-    envoy::clusters(&served.spec, &served.defaults)
-}
-
-fn routes(served: &Served) -> Value {
-    envoy::routes(&served.spec, &served.defaults, &BTreeSet::from([envoy::routing_header(&served.spec)]))
-}
-
-/// The new services and their defaults with the versions that they had before, and if asked for with the services that are gone.
-fn with_old(new: &Served, old: &Served, gone: bool) -> (StandaloneSpec, Vec<String>) {
-    let (mut both, mut defaults) = (new.spec.clone(), new.defaults.clone());
-    for (before, default) in old.spec.services.iter().zip(&old.defaults) {
-        match both.services.iter_mut().find(|service| (&service.host, service.port) == (&before.host, before.port)) {
-            Some(service) => {
-                for (version, addresses) in &before.versions {
-                    service.versions.entry(version.clone()).or_insert_with(|| addresses.clone());
-                }
-            }
-            None if gone => {
-                both.services.push(before.clone());
-                defaults.push(default.clone());
-            }
-            None => {}
-        }
-    }
-    (both, defaults)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::path::Path;
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::MetadataExt;
+    use std::path::PathBuf;
+
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
 
     use super::*;
-    use crate::file::{self, File};
-    use crate::release::State;
-    use crate::standalone::resolve::resolve;
 
-    fn served(services: &str, stable: &str, canary: &str) -> Served {
-        let text = format!(
-            "apiVersion: serin.dev/v1alpha1\nkind: Standalone\nspec: {{listen: '127.0.0.1:1', admin: '127.0.0.1:2', services: {services}}}\n\
-             ---\napiVersion: serin.dev/v1alpha1\nkind: CanaryRelease\nmetadata: {{name: a, namespace: b}}\n\
-             spec: {{service: a.b, stable: {{version: {stable}}}, canaries: [{{version: {canary}, weight: 10%}}]}}\n"
-        );
-        let path = Path::new("serin.yaml");
-        let File::Manifest(manifest) = file::parse(path, text.as_bytes()).unwrap() else { panic!("no manifest") };
-        resolve(path, manifest, &State::default()).unwrap()
+    const TARGET: &Target = &Target { file: "rds.json", stats: "rds." };
+
+    fn publisher(directory: &tempfile::TempDir, admin: std::net::SocketAddr) -> Publisher {
+        Publisher::new(Directory::open(directory.path()).unwrap(), Admin::new(admin), 16)
     }
 
-    fn service(host: &str, versions: &str, more: &str) -> String {
-        let versions: Vec<_> = versions.split(' ').map(|version| format!("{version}: ['127.0.0.1:3']")).collect();
-        format!("{{host: {host}, port: 80, versions: {{{}}}{more}}}", versions.join(", "))
+    fn resource(version: &str) -> Resource {
+        Resource { target: TARGET, version: version.to_owned(), text: format!("text of {version}") }
     }
 
-    /// All texts behind a key.
-    fn texts(value: &Value, key: &str, found: &mut BTreeSet<String>) {
-        match value {
-            Value::Object(fields) => {
-                for (name, value) in fields {
-                    if let (true, Some(text)) = (name == key, value.as_str()) {
-                        found.insert(text.to_owned());
-                    }
-                    texts(value, key, found);
-                }
+    /// An Envoy that misses the first so many events of a file: it says that it has a version once the file was moved there
+    /// more often.
+    async fn envoy_that_misses(events: usize, file: PathBuf) -> std::net::SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            let mut seen = BTreeSet::new();
+            loop {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut request = [0; 1024];
+                assert!(stream.read(&mut request).await.unwrap() > 0);
+                seen.extend(std::fs::metadata(&file).map(|file| (file.ino(), file.mtime_nsec())));
+                let version = if seen.len() > events { "v7" } else { "v6" };
+                let body = format!("rds.update_rejected: 0\nrds.version_text: \"{version}\"\n");
+                let length = body.len();
+                let answer = format!("HTTP/1.1 200 OK\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}");
+                stream.write_all(answer.as_bytes()).await.unwrap();
             }
-            Value::Array(values) => values.iter().for_each(|value| texts(value, key, found)),
-            _ => {}
-        }
+        });
+        address
     }
 
-    fn named(value: &Value, key: &str) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        texts(value, key, &mut found);
-        found
+    #[tokio::test]
+    async fn an_event_that_envoy_has_missed_is_made_once_more() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(TARGET.file);
+        let admin = envoy_that_misses(2, file.clone()).await;
+        let mut publisher = publisher(&directory, admin);
+        let start = Instant::now();
+        publisher.publish(resource("v7")).await.unwrap();
+        // The first event, one after a second and one after two.
+        assert!(start.elapsed() >= 2 * NUDGE, "{:?}", start.elapsed());
+        assert_eq!(std::fs::read_to_string(file).unwrap(), "text of v7");
     }
 
-    #[test]
-    fn no_route_names_a_missing_cluster_at_any_step_of_a_change() {
-        let probed = ", healthCheck: {path: /}";
-        let states = [
-            served(&format!("[{}]", service("a.b", "v1 v2", "")), "v1", "v2"),
-            served(&format!("[{}]", service("a.b", "v2 v3", "")), "v2", "v3"),
-            served(&format!("[{}]", service("a.b", "v1 v2 v3", probed)), "v3", "v1"),
-            served(&format!("[{}, {}]", service("c", "v1", probed), service("a.b", "v1 v2", "")), "v2", "v1"),
-        ];
-        for (old, new) in states.iter().flat_map(|old| states.iter().map(move |new| (old, new))) {
-            let headers = BTreeSet::from(["x-serin-version"]);
-            let (spec, defaults) = with_old(new, old, true);
-            let union = named(&envoy::clusters(&spec, &defaults), "name");
-            let (spec, defaults) = with_old(new, old, false);
-            let between = named(&envoy::routes(&spec, &defaults, &headers), "cluster");
-            let (before, after) = (named(&routes(old), "cluster"), named(&routes(new), "cluster"));
-            assert!(before.is_subset(&union) && between.is_subset(&union) && after.is_subset(&union));
-            assert!(after.is_subset(&between));
-            assert!(after.is_subset(&named(&clusters(new), "name")));
-        }
-    }
-
-    #[test]
-    fn the_version_of_a_file_is_that_of_its_content() {
-        let of = |versions: &str| clusters(&served(&format!("[{}]", service("a.b", versions, "")), "v1", "v2"));
-        assert_eq!(envoy::version_of(&of("v1 v2")).len(), 16);
-        assert_eq!(envoy::version_of(&of("v1 v2")), envoy::version_of(&of("v2 v1")));
-        assert_ne!(envoy::version_of(&of("v1 v2")), envoy::version_of(&of("v1 v2 v3")));
+    #[tokio::test]
+    async fn what_envoy_is_known_to_have_is_not_asked_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join(TARGET.file);
+        let mut publisher = publisher(&directory, envoy_that_misses(0, file.clone()).await);
+        publisher.publish(resource("v7")).await.unwrap();
+        let written = std::fs::metadata(&file).unwrap().ino();
+        // Nobody answers at this address.
+        publisher.admin = Admin::new(std::net::SocketAddr::from(([127, 0, 0, 1], 1)));
+        publisher.publish(resource("v7")).await.unwrap();
+        assert_eq!(std::fs::metadata(&file).unwrap().ino(), written);
     }
 }

@@ -1,265 +1,224 @@
-//! The loop: start, follow the file, keep Envoy alive, drain.
+//! The life of the process: it starts Envoy, keeps it alive, obeys signals, drains.
 
 use std::net::{SocketAddr, TcpListener};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::ExitStatus;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::admin::Admin;
-use super::files::Directory;
+use super::files::{Directory, aside};
+use super::follow::{Fate, Follower, Seen, say_forgotten};
+use super::metrics::{self, Metrics};
 use super::process::{self, Envoy};
 use super::publish::Publisher;
-use super::resolve::{Served, resolve};
+use super::text::{parse, read_now};
 use super::watch::Watch;
-use super::{changes, manifest, message, read};
-use crate::cli::{Failure, report_error};
-use crate::file::FileError;
+use super::{access_log, changes, limits, message, state};
+use crate::cli::{Failure, report_error, report_warning, say};
 
-/// How long a file must stay the same to count as written.
-const QUIET: Duration = Duration::from_millis(10);
-/// How long a file that does not parse may be one that is still being written.
-const SETTLE: Duration = Duration::from_millis(100);
-/// How often the file is read although nothing tells of a change: some file systems tell nothing.
-const LOOK: Duration = Duration::from_secs(2);
 /// How long an address may be one that an Envoy which is ending still has.
 const VACATE: Duration = Duration::from_secs(2);
 /// The shortest and the longest time between two starts of an Envoy that keeps ending.
 const BACKOFF: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(10));
 
-/// A file's text, or why it cannot be read.
-type Text = Result<Vec<u8>, FileError>;
-
-/// What is running.
-struct Server<'a> {
-    file: &'a Path,
-    publisher: Publisher,
-    served: Served,
-    /// The text that was looked at last, good or bad.
-    seen: Text,
-    /// The text that Envoy is being brought to.
-    under_way: Option<Text>,
-    /// The text during whose way to Envoy an Envoy has ended.
-    deadly: Option<Text>,
-}
-
-/// The signals that end serin.
-struct Stop {
+/// The signals that the process obeys.
+struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+    reopen: Signal,
 }
 
-impl Stop {
-    async fn asked(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+impl Signals {
+    fn new() -> Result<Self, Failure> {
+        let receive = |kind| signal(kind).map_err(|error| Failure::running("signals cannot be received", error));
+        Ok(Self {
+            terminate: receive(SignalKind::terminate())?,
+            interrupt: receive(SignalKind::interrupt())?,
+            hangup: receive(SignalKind::hangup())?,
+            reopen: receive(SignalKind::user_defined1())?,
+        })
+    }
+
+    /// Waits for the signal to end; obeys the others meanwhile.
+    async fn end(&mut self, admin: Option<Admin>, hurry: &Notify) {
+        loop {
+            tokio::select! {
+                _ = self.terminate.recv() => return,
+                _ = self.interrupt.recv() => return,
+                _ = self.hangup.recv() => hurry.notify_one(),
+                _ = self.reopen.recv() => {}
+            }
+            if let Some(admin) = admin {
+                tokio::spawn(reopen_logs(admin));
+            }
         }
     }
+}
+
+/// Has Envoy reopen its access log, which somebody has renamed.
+async fn reopen_logs(admin: Admin) {
+    if !admin.post("/reopen_logs").await {
+        report_error("Envoy did not reopen its access log; send SIGUSR1 once more");
+    }
+}
+
+/// Why an Envoy is left.
+enum Left {
+    ByItself(Option<ExitStatus>),
+    OnPurpose,
 }
 
 /// Serves a file until SIGTERM.
-pub(super) async fn serve(file: &Path, directory: &Path) -> Result<(), Failure> {
-    let mut stop = Stop { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? };
-    let mut hangup = on(SignalKind::hangup())?;
-    // Watched before it is read, so that no change is lost.
-    let mut watch = Watch::of(file)?;
-    let (mut server, binary) = (Server::prepare(file, directory)?, process::find()?);
-    server.check_addresses().await?;
-    let mut envoy = server.start(&binary)?;
-    server.announce();
+pub(super) async fn serve(file: PathBuf, directory: PathBuf) -> Result<(), Failure> {
+    let mut signals = Signals::new()?;
+    let hurry = Arc::new(Notify::new());
+    let open_files = limits::raise_open_files();
+    let prepared = tokio::select! {
+        prepared = prepare(file, directory, open_files, Arc::clone(&hurry)) => prepared?,
+        () = signals.end(None, &hurry) => return Ok(()),
+    };
+    let (mut follower, binary) = (prepared, process::find()?);
+    let admin = follower.publisher.admin;
+    let mut envoy = start(&mut follower, &binary).await?;
+    announce(&follower);
     tokio::select! {
-        ready = server.publisher.ready(&server.served) => ready.map_err(Failure::Failed)?,
+        ready = follower.publisher.ready(&follower.served) => ready.map_err(Failure::Failed)?,
         _ = envoy.ended() => return Err(Failure::Failed("Envoy ended while starting; its log above says why".into())),
-        () = stop.asked() => {
-            envoy.stop(server.publisher.admin).await;
+        () = signals.end(Some(admin), &hurry) => {
+            envoy.stop(admin).await;
             return Ok(());
         }
     }
-    server.say_serving("serving");
-    let (mut backoff, mut again) = (BACKOFF.0, false);
+    follower.metrics.applied();
+    follower.say_serving("serving");
+    let mut backoff = BACKOFF.0;
     loop {
-        let work = async {
-            if std::mem::take(&mut again) {
-                server.ready_again().await;
-            }
-            tokio::select! {
-                () = watch.changed() => {}
-                _ = hangup.recv() => {}
-                () = sleep(LOOK) => {}
-            }
-            server.follow().await;
+        let left = tokio::select! {
+            () = follower.run() => Left::OnPurpose,
+            () = signals.end(Some(admin), &hurry) => Left::OnPurpose,
+            status = envoy.ended() => Left::ByItself(status),
         };
-        let status = tokio::select! {
-            () = work => continue,
-            () = stop.asked() => break,
-            status = envoy.ended() => status,
-        };
+        let Left::ByItself(status) = left else { break };
         let how = status.map_or_else(|| "in an unknown way".to_owned(), |status| format!("with {status}"));
         report_error(&format!("Envoy ended {how}"));
-        server.interrupted();
+        follower.interrupted();
         if envoy.age() > BACKOFF.1 {
             backoff = BACKOFF.0;
         }
-        envoy = loop {
-            report_error(&format!("starting it again in {backoff:?}"));
-            tokio::select! {
-                () = sleep(backoff) => {}
-                () = stop.asked() => return Ok(()),
-            }
-            backoff = (2 * backoff).min(BACKOFF.1);
-            match server.start(&binary) {
-                Ok(envoy) => break envoy,
-                Err(failure) => report_error(&message(failure)),
-            }
+        envoy = tokio::select! {
+            envoy = start_again(&mut follower, &binary, &mut backoff) => envoy,
+            () = signals.end(None, &hurry) => return Ok(()),
         };
-        again = true;
     }
-    say("draining; a second signal ends at once");
-    let most = server.served.spec.drain_timeout.0;
-    tokio::select! {
-        drained = server.publisher.drain(most) => if !drained {
-            report_error(&format!("requests did not end within {most:?}"));
-        },
-        () = stop.asked() => {}
-    }
-    envoy.stop(server.publisher.admin).await;
+    drain(&follower, envoy, &mut signals).await;
     Ok(())
 }
 
-fn on(kind: SignalKind) -> Result<Signal, Failure> {
-    signal(kind).map_err(|error| Failure::running("signals cannot be received", error))
-}
-
-fn say(message: &str) {
-    let green = anstyle::AnsiColor::Green.on_default().bold();
-    anstream::eprintln!("{green}serin{green:#} {message}");
-}
-
-fn warn(message: &str) {
-    let yellow = anstyle::AnsiColor::Yellow.on_default().bold();
-    anstream::eprintln!("{yellow}warning:{yellow:#} {message}");
-}
-
-impl<'a> Server<'a> {
-    fn prepare(file: &'a Path, directory: &Path) -> Result<Self, Failure> {
-        let text = read(file)?;
-        let manifest = manifest(file, &text)?;
+/// Reads and checks all that a start needs.
+async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<Notify>) -> Result<Follower, Failure> {
+    // Watched before it is read, so that no change is lost.
+    let watch = Watch::of(&file)?;
+    let (path, metrics) = (file.clone(), Metrics::new());
+    let (text, served, history, directory) = aside(move || {
+        let text = read_now(&path);
         // Once without the directory, so that an error of the file makes none.
-        resolve(file, manifest.clone(), &crate::release::State::default())?;
-        let directory = Directory::open(directory)?;
-        let served = resolve(file, manifest, &directory.state()?)?;
-        let publisher = Publisher { directory, admin: Admin::new(served.spec.admin) };
-        Ok(Self { file, publisher, served, seen: Ok(text), under_way: None, deadly: None })
+        parse(&path, &text, &serin_release::State::default()).1?;
+        let directory = Directory::open(&directory)?;
+        let history = state::history(directory.path(), &path)?;
+        let served = parse(&path, &text, &history.state()).1?;
+        Ok::<_, Failure>((text, served, history, directory))
+    })
+    .await??;
+    check_addresses(&file, &served.spec).await?;
+    access_log::check(&file, &served.spec.access_log).await.map_err(Failure::Failed)?;
+    if let Some(address) = served.spec.metrics {
+        metrics::serve(address.0, metrics.clone()).await?;
     }
+    let workers = served
+        .spec
+        .workers
+        .map_or_else(|| std::thread::available_parallelism().map_or(1, usize::from), |workers| workers as usize);
+    let connections = limits::connections(open_files, workers as u64);
+    limits::warning(open_files, connections).iter().for_each(|warning| report_warning(warning));
+    let (history, forgotten) = history.followed_by(&served.checked.state, super::now());
+    say_forgotten(&forgotten);
+    Ok(Follower {
+        publisher: Publisher::new(directory, Admin::new(served.spec.admin.0), connections),
+        file,
+        watch,
+        hurry,
+        metrics,
+        history,
+        served: Arc::new(served),
+        seen: Seen { text, fate: Fate::Applied },
+        under_way: None,
+        restarted: false,
+    })
+}
 
-    /// Envoy would only log that an address is taken, and serve nothing there.
-    async fn check_addresses(&self) -> Result<(), Failure> {
-        let start = Instant::now();
-        let free = |address: SocketAddr| TcpListener::bind(address).map(drop);
-        for (name, address) in [("listen", self.served.spec.listen), ("admin", self.served.spec.admin)] {
-            while let Err(error) = free(address) {
-                if error.kind() != std::io::ErrorKind::AddrInUse || start.elapsed() >= VACATE {
-                    let problem = format!("spec.{name}: nobody can listen on `{address}`: {error}; use another address");
-                    return Err(Failure::Failed(format!("{}: {problem}", self.file.display())));
-                }
-                sleep(QUIET).await;
+/// Envoy would only log that an address is taken, and serve nothing there.
+async fn check_addresses(file: &Path, spec: &serin_release::api::standalone::StandaloneSpec) -> Result<(), Failure> {
+    let start = Instant::now();
+    let all = [("listen", Some(spec.listen)), ("admin", Some(spec.admin)), ("metrics", spec.metrics)];
+    for (name, address) in all.into_iter().filter_map(|(name, address)| Some((name, address?.0))) {
+        let free = move || TcpListener::bind::<SocketAddr>(address).map(drop);
+        while let Err(error) = aside(free).await? {
+            if error.kind() != std::io::ErrorKind::AddrInUse || start.elapsed() >= VACATE {
+                let problem = format!("spec.{name}: nobody can listen on `{address}`: {error}; use another address");
+                return Err(Failure::Failed(format!("{}: {problem}", file.display())));
             }
-        }
-        Ok(())
-    }
-
-    /// Writes all files as they are now and starts Envoy on them.
-    fn start(&self, binary: &Path) -> Result<Envoy, Failure> {
-        self.publisher.write_all(&self.served)?;
-        Envoy::start(binary, &self.publisher.directory.path().join("bootstrap.json"), self.served.spec.workers)
-    }
-
-    fn announce(&self) {
-        changes::services(&[], &self.served.spec.services).iter().for_each(|line| say(line));
-        changes::releases(&[], &self.served.releases).iter().for_each(|line| say(line));
-        self.served.warnings.iter().for_each(|warning| warn(warning));
-    }
-
-    fn say_serving(&self, word: &str) {
-        let spec = &self.served.spec;
-        say(&format!("{word} on {}, metrics at {}/stats/prometheus", spec.listen, spec.admin));
-    }
-
-    async fn ready_again(&self) {
-        match self.publisher.ready(&self.served).await {
-            Ok(()) => self.say_serving("serving again"),
-            Err(error) => report_error(&error),
-        }
-    }
-
-    /// Looks at the file and brings its changes to Envoy. Whatever is wrong is told, and the last good state goes on.
-    async fn follow(&mut self) {
-        let Some((text, next)) = self.settled().await else { return };
-        match next {
-            Err(error) => report_error(&format!("{error}\nthe last good state keeps serving")),
-            Ok(mut next) => {
-                let (old, new) = (&self.served.spec, &mut next.spec);
-                if (old.admin, old.workers) != (new.admin, new.workers) {
-                    warn("spec.admin and spec.workers take effect when serin starts; the rest of the change is applied");
-                    (new.admin, new.workers) = (old.admin, old.workers);
-                }
-                self.under_way = Some(text.clone());
-                match self.publisher.apply(&self.served, &next).await {
-                    Ok(()) => self.adopt(next),
-                    Err(error) => {
-                        report_error(&format!("{error}; the last good state keeps serving"));
-                        if let Err(failure) = self.publisher.write_all(&self.served) {
-                            report_error(&message(failure));
-                        }
-                    }
-                }
-                (self.under_way, self.deadly) = (None, None);
-            }
-        }
-        self.seen = text;
-    }
-
-    fn adopt(&mut self, next: Served) {
-        let old = std::mem::replace(&mut self.served, next);
-        let new = &self.served;
-        changes::services(&old.spec.services, &new.spec.services).iter().for_each(|line| say(line));
-        changes::settings(&old.spec, &new.spec).iter().for_each(|line| say(line));
-        changes::releases(&old.releases, &new.releases).iter().for_each(|line| say(line));
-        new.warnings.iter().filter(|warning| !old.warnings.contains(warning)).for_each(|warning| warn(warning));
-    }
-
-    /// An Envoy has ended. A change that was on its way is tried once more, since it need not have been the cause.
-    fn interrupted(&mut self) {
-        let Some(text) = self.under_way.take() else { return };
-        if self.deadly.as_ref() == Some(&text) {
-            report_error("Envoy ended twice at this change; the last good state keeps serving");
-            self.seen = text;
-            self.deadly = None;
-        } else {
-            self.deadly = Some(text);
+            sleep(VACATE / 100).await;
         }
     }
+    Ok(())
+}
 
-    /// The file as it is once it stops changing; `None` when it says nothing new.
-    async fn settled(&self) -> Option<(Text, Result<Served, FileError>)> {
-        let start = Instant::now();
-        loop {
-            let text = read(self.file);
-            if text == self.seen {
-                return None;
+/// Writes all files as they are now and starts Envoy on them.
+async fn start(follower: &mut Follower, binary: &Path) -> Result<Envoy, Failure> {
+    let (served, history) = (Arc::clone(&follower.served), follower.history.to_json());
+    follower.publisher.write_all(served, history).await?;
+    Envoy::start(binary, &follower.publisher.bootstrap(), follower.served.spec.workers)
+}
+
+/// Starts an Envoy that has ended by itself, as often as it takes.
+async fn start_again(follower: &mut Follower, binary: &Path, backoff: &mut Duration) -> Envoy {
+    loop {
+        report_error(&format!("starting it again in {backoff:?}"));
+        sleep(*backoff).await;
+        *backoff = (2 * *backoff).min(BACKOFF.1);
+        match start(follower, binary).await {
+            Ok(envoy) => {
+                follower.metrics.envoy_restarted();
+                follower.restarted = true;
+                return envoy;
             }
-            sleep(QUIET).await;
-            // Half of a file may be a valid one.
-            if read(self.file) != text && start.elapsed() < 10 * SETTLE {
-                continue;
-            }
-            let parsed = text.clone().and_then(|text| manifest(self.file, &text));
-            let next = parsed.and_then(|manifest| resolve(self.file, manifest, &self.served.checked.state));
-            if next.is_ok() || start.elapsed() >= SETTLE {
-                return Some((text, next));
-            }
+            Err(failure) => report_error(&message(failure)),
         }
     }
+}
+
+fn announce(follower: &Follower) {
+    changes::services(&[], &follower.served.spec.services).iter().for_each(|line| say(line));
+    changes::all_releases(&follower.served).iter().for_each(|line| say(line));
+    follower.served.warnings.iter().for_each(|warning| report_warning(warning));
+}
+
+/// Lets requests end, and then Envoy.
+async fn drain(follower: &Follower, envoy: Envoy, signals: &mut Signals) {
+    say("draining; a second signal ends at once");
+    let most = follower.served.spec.drain_timeout.0;
+    let admin = follower.publisher.admin;
+    tokio::select! {
+        drained = follower.publisher.drain(most) => if !drained {
+            report_error(&format!("requests did not end within {most:?}"));
+        },
+        () = signals.end(Some(admin), &follower.hurry) => {}
+    }
+    envoy.stop(admin).await;
 }

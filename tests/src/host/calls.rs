@@ -32,7 +32,7 @@ pub(super) fn link(linker: &mut Linker<World>, module: &Module) -> Result<(), Ho
         .map_err(|error| HostError(error.to_string()))?;
     for import in module.imports() {
         let Some(kind) = import.ty().func() else {
-            return Err(HostError(format!("the module imports {}, which is no function", import.name())));
+            return Err(HostError(format!("the module imports {}, which is not a function", import.name())));
         };
         let name = format!("{}.{}", import.module(), import.name());
         let refuse = move |_: Vm<'_>, _: &[Val], _: &mut [Val]| Err(Error::new(format!("unexpected host call {name}")));
@@ -60,7 +60,7 @@ fn bytes(vm: &mut Vm<'_>, at: i32, size: i32) -> Result<Vec<u8>, Error> {
 }
 
 fn text(vm: &mut Vm<'_>, at: i32, size: i32) -> Result<String, Error> {
-    String::from_utf8(bytes(vm, at, size)?).map_err(|_| Error::new("a text is no UTF-8"))
+    String::from_utf8(bytes(vm, at, size)?).map_err(|_| Error::new("a text is not UTF-8"))
 }
 
 fn store(vm: &mut Vm<'_>, at: i32, value: &[u8]) -> Result<(), Error> {

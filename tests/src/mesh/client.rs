@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{Result, eventually, kubectl, run};
+use super::{CAP, Result, eventually_within, kubectl, run};
 use crate::http::Connection;
 
 /// The client's sidecar: where requests to port 9080 of any Service enter the mesh.
@@ -23,6 +23,8 @@ pub struct Answer {
     pub status: u16,
     /// The version of the pod that answered.
     pub version: String,
+    /// What a proxy says of itself where no pod answered.
+    pub body: String,
 }
 
 /// A client in the mesh, on one connection.
@@ -58,7 +60,8 @@ impl Client {
     pub fn ask(&mut self, path: &str, headers: &[(&str, &str)]) -> Result<Answer> {
         let headers: Vec<(&str, &[u8])> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
         let response = self.connection.get(&self.host, path, &headers)?;
-        Ok(Answer { status: response.status, version: response.header("x-pod-version").unwrap_or_default() })
+        let body = String::from_utf8_lossy(&response.body).into_owned();
+        Ok(Answer { status: response.status, version: response.header("x-pod-version").unwrap_or_default(), body })
     }
 
     /// The cookie that somebody without any is given.
@@ -100,11 +103,21 @@ pub fn counts(client: &mut Client, requests: &[Request]) -> Result<Vec<String>> 
         let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         let answer = client.ask(path, &headers)?;
         if answer.status != 200 {
-            return Err(format!("{path}: status {}", answer.status).into());
+            return Err(format!("{path}: status {}: {}", answer.status, answer.body).into());
         }
         versions.push(answer.version);
     }
     Ok(versions)
+}
+
+/// Waits until the mesh answers each of these requests, whichever version does.
+///
+/// # Errors
+/// It never does; the message has the first request that it does not.
+pub fn all_answered(client: &mut Client, requests: &[Request]) -> Result<()> {
+    eventually_within(CAP, "each request is answered", || {
+        Ok(counts(client, requests).map(|_| ()).map_err(|error| error.to_string()))
+    })
 }
 
 /// What `serin explain` says of these requests, by the release as the API server has it.
@@ -139,8 +152,16 @@ pub fn explained(namespace: &str, requests: &[Request]) -> Result<Vec<String>> {
 /// # Errors
 /// They never do; the message says how many do not.
 pub fn agree(namespace: &str, client: &mut Client) -> Result<BTreeMap<String, usize>> {
+    agree_within(CAP, namespace, client)
+}
+
+/// The same with another cap.
+///
+/// # Errors
+/// They do not within `cap`.
+pub fn agree_within(cap: Duration, namespace: &str, client: &mut Client) -> Result<BTreeMap<String, usize>> {
     let requests = users();
-    eventually(&format!("{namespace}: requests go where `serin explain` says"), || {
+    eventually_within(cap, &format!("{namespace}: requests go where `serin explain` says"), || {
         let (told, seen) = (explained(namespace, &requests)?, counts(client, &requests)?);
         let different = told.iter().zip(&seen).filter(|(told, seen)| told != seen).count();
         let mut counts = BTreeMap::new();
@@ -178,7 +199,7 @@ impl Watcher {
                 asked += 1;
                 match client.ask(path, &headers) {
                     Ok(answer) if answer.status == 200 => {}
-                    Ok(answer) => failures.push(format!("request {asked}: status {}", answer.status)),
+                    Ok(answer) => failures.push(format!("request {asked}: status {}: {}", answer.status, answer.body)),
                     Err(error) => {
                         failures.push(format!("request {asked}: {error}"));
                         break;

@@ -33,7 +33,15 @@ impl Controller {
     /// # Errors
     /// It does not serve; the message holds its log.
     pub fn start(name: &str, listen: &str, more: &[&str]) -> Result<Self> {
-        let mut running = Self::spawn(name, listen, &kubeconfig()?, more)?;
+        Self::start_as(name, listen, &kubeconfig()?, more)
+    }
+
+    /// Starts one with this kubeconfig, and waits until it serves.
+    ///
+    /// # Errors
+    /// It does not serve; the message holds its log.
+    pub fn start_as(name: &str, listen: &str, kubeconfig: &std::path::Path, more: &[&str]) -> Result<Self> {
+        let mut running = Self::spawn(name, listen, kubeconfig, more)?;
         eventually("the controller is ready", || {
             if let Some(status) = running.process.try_wait()? {
                 return Err(format!("it ended: {status}\n{}", running.log()).into());
@@ -81,6 +89,16 @@ impl Controller {
     pub fn http(&self, path: &str) -> Result<(u16, Vec<u8>)> {
         let response = Connection::open(self.listen.parse::<SocketAddr>()?)?.get(&self.listen, path, &[])?;
         Ok((response.status, response.body))
+    }
+
+    /// What the port of its metrics answers to a GET with a header `authorization`, or without one: status and text.
+    ///
+    /// # Errors
+    /// It does not answer.
+    pub fn scrape(address: &str, path: &str, authorization: Option<&str>) -> Result<(u16, String)> {
+        let header = authorization.map(|value| ("authorization", value.as_bytes()));
+        let response = Connection::open(address.parse::<SocketAddr>()?)?.get(address, path, header.as_slice())?;
+        Ok((response.status, String::from_utf8(response.body)?))
     }
 
     /// The sum of a counter over all labels that contain a text.

@@ -1,7 +1,9 @@
-//! What the API server refuses by the definition alone.
+//! What the API server refuses by the definition alone, and what it leaves to the controller.
 
 use serde_json::{Value, json};
-use serin_tests::mesh::{kubectl, release};
+use serin_tests::bad_specs::{self, BadSpec};
+
+use serin_tests::mesh::{CONTROLLER, Controller, apply, await_reason, kubectl, release};
 
 use crate::{Outcome, Tests};
 
@@ -10,28 +12,6 @@ pub(crate) const TESTS: Tests = &[
     ("definition::bad_specs_are_refused_with_the_reason", bad_specs_are_refused),
     ("definition::deploy_is_taken_by_the_api_server", deploy_is_taken),
 ];
-
-/// A spec with everything in it that the contract shows.
-fn full() -> Value {
-    json!({
-        "canaries": [{"version": "v2", "weight": "12.345%"}, {"version": "v3"}],
-        "sticky": {"by": [
-            {"cookie": "user"}, {"header": "x-user-id"}, {"query": "uid"}, {"jwtClaim": {"claim": "sub", "header": "authorization"}},
-            {"baggage": "user"}, {"sourceAddress": {"ipv4Prefix": 32, "ipv6Prefix": 64}}],
-            "otherwise": {"issueCookie": {"name": "serin", "maxAge": 3600, "sameSite": "Lax", "secure": true, "httpOnly": true}},
-            "salt": "bookinfo/reviews", "algorithm": "serin"},
-        "rules": [{"name": "all", "version": "v2", "when": [
-            {"header": {"name": "x-team", "in": ["qa", "dev"]}}, {"cookie": {"name": "beta", "exact": "1"}},
-            {"query": {"name": "v", "regex": "2(\\.[0-9]+)?"}}, {"path": {"pathPrefix": "/api"}}, {"method": {"in": ["GET", "HEAD"]}},
-            {"not": {"header": {"name": "x-bot", "present": true}}}, {"os": {"in": ["ios", "android"]}},
-            {"anyOf": [{"cookie": {"name": "ring", "exact": "alpha"}}, {"not": {"header": {"name": "x-ring", "exact": "stable", "ignoreCase": true}}},
-                {"sourceAddress": {"in": ["10.0.0.0/8"]}}]}]},
-            {"name": "some", "when": [{"authority": {"suffix": ".example.com"}}], "split": [{"version": "v2", "weight": "10%"}],
-                "sticky": {"by": [{"cookie": "user"}], "otherwise": "random", "cohort": "spring-train"}}],
-        "takeover": "v1", "paused": false,
-        "routing": {"mode": "managed", "gateways": ["gateway"], "hosts": ["bookinfo.example.com"], "http": {"timeout": "5s"}},
-    })
-}
 
 fn dry_run(spec: &Value) -> Result<String, String> {
     let object = release("default", spec.clone());
@@ -42,7 +22,7 @@ fn dry_run(spec: &Value) -> Result<String, String> {
 fn good_specs_are_taken() -> Outcome {
     for spec in [
         json!({}),
-        full(),
+        bad_specs::good()?,
         json!({"sticky": {"otherwise": "stable"}}),
         json!({"canaries": [{"version": "v2", "weight": "100%"}], "takeover": "v2"}),
     ] {
@@ -63,73 +43,55 @@ fn good_specs_are_taken() -> Outcome {
     Ok(())
 }
 
-/// One change of a good spec, by a JSON pointer, and what the refusal must say.
+/// What a schema sees the API server refuses, and what it lets through the controller does, in the words of `serin validate`.
 fn bad_specs_are_refused() -> Outcome {
-    let cases: &[(&str, Value, &str)] = &[
-        ("/canaries/0/version", json!("v1"), "a canary has stable's version"),
-        ("/canaries/1/version", json!("v2"), "Duplicate value"),
-        ("/canaries/1/weight", json!("87.656%"), "more than 100%"),
-        ("/canaries/0/weight", json!("0.0001%"), "spec.canaries[0].weight"),
-        ("/canaries/0/weight", json!(50), "spec.canaries[0].weight"),
-        ("/canaries/0/version", json!("-v2"), "spec.canaries[0].version"),
-        ("/takeover", json!("v9"), "`takeover` names no version"),
-        ("/rules/0/version", json!("v9"), "a rule names no version"),
-        ("/rules/0/split", json!([{"version": "v2", "weight": "1%"}]), "either `version` or `split`"),
-        ("/rules/1/version", json!("v1"), "either `version` or `split`"),
-        ("/rules/1/split/0/version", json!("v9"), "split names no canary"),
-        (
-            "/rules/1/split",
-            json!([{"version": "v2", "weight": "60%"}, {"version": "v3", "weight": "41%"}]),
-            "the weights of the split sum to more than 100%",
-        ),
-        ("/rules/1/name", json!("all"), "Duplicate value"),
-        ("/rules/0/sticky", json!({"by": [{"cookie": "user"}]}), "`sticky` belongs to a `split`"),
-        ("/rules/0/when/0", json!({}), "exactly one source"),
-        (
-            "/rules/0/when/0",
-            json!({"header": {"name": "a", "exact": "b"}, "cookie": {"name": "a", "exact": "b"}}),
-            "exactly one source",
-        ),
-        ("/rules/0/when/0/header", json!({"name": "a"}), "exactly one operator"),
-        ("/rules/0/when/0/header", json!({"name": "a", "exact": "b", "in": ["c"]}), "exactly one operator"),
-        ("/rules/0/when/5/not", json!({}), "exactly one source"),
-        ("/rules/0/when/7/anyOf/0", json!({"cookie": {"name": "a", "exact": "b", "prefix": "c"}}), "exactly one operator"),
-        ("/rules/0/when/7/anyOf/1/not/header", json!({"name": "a"}), "exactly one operator"),
-        ("/rules/0/when/6/os/in/0", json!("beos"), "Unsupported value"),
-        ("/sticky/cohort", json!("train"), "both `salt` and `cohort`"),
-        ("/sticky/by/0", json!({"cookie": "user", "header": "x"}), "exactly one source"),
-        ("/sticky/by/0", json!({"cookies": "user"}), "unknown field"),
-        ("/sticky/otherwise", json!("sometimes"), "spec.sticky.otherwise"),
-        ("/sticky/otherwise", json!({"issue": {}}), "spec.sticky.otherwise"),
-        ("/sticky/algorithm", json!("md5"), "Unsupported value"),
-        ("/routing/mode", json!("automatic"), "Unsupported value"),
-        ("/service", json!("Reviews"), "spec.service"),
-        ("/stable", json!({}), "spec.stable.version"),
-        ("/weight", json!("5%"), "unknown field"),
-    ];
-    for (path, value, says) in cases {
-        let mut spec = release("default", full())["spec"].clone();
-        put(&mut spec, path, value.clone());
-        match dry_run(&spec) {
-            Ok(_) => return Err(format!("{path}: {value} was taken").into()),
-            Err(message) => assert!(message.contains(says), "{path}: {value}: `{says}` is not in: {message}"),
+    let namespace = "bad-specs";
+    kubectl(&["create", "namespace", namespace], "")?;
+    let controller = Controller::start(namespace, CONTROLLER, &[])?;
+    let services: Vec<Value> = (0..bad_specs::all()?.len())
+        .map(|index| {
+            json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": format!("r{index}"), "namespace": namespace},
+                "spec": {"ports": [{"name": "http", "port": 80}]}})
+        })
+        .collect();
+    apply(&services)?;
+    let mut taken = Vec::new();
+    for (index, bad) in bad_specs::all()?.into_iter().enumerate() {
+        let name = format!("r{index}");
+        let object = beside_others(namespace, &name, &bad);
+        let created = kubectl(&["create", "--validate=strict", "-f", "-"], &object.to_string());
+        match (&bad.admission, created.map_err(|error| error.to_string())) {
+            (None, Ok(_)) => taken.push((name, bad)),
+            (Some(says), Err(message)) if message.contains(says.as_str()) => {}
+            (expected, is) => {
+                return Err(format!("{}: expected {expected:?} of the API server, it says {is:?}", bad.name).into());
+            }
         }
     }
-    let mut object = release("default", full());
+    for (name, bad) in &taken {
+        let message = await_reason(namespace, name, "Accepted", "Invalid")?;
+        assert_eq!(message, bad.says, "{}", bad.name);
+    }
+    kubectl(&["delete", "crel", "-n", namespace, "--all", "--timeout=60s"], "")?;
+    controller.terminate()?;
+    let mut object = release("default", bad_specs::good()?);
     object["metadata"]["name"] = json!("x".repeat(64));
     let refused = kubectl(&["create", "--dry-run=server", "-f", "-"], &object.to_string());
     assert!(refused.is_err_and(|error| error.to_string().contains("the name has more than 63 characters; shorten it")));
     Ok(())
 }
 
-/// Sets what a JSON pointer names, also where nothing is yet.
-fn put(target: &mut Value, path: &str, value: Value) {
-    let (parent, name) = path.rsplit_once('/').unwrap();
-    let parent = target.pointer_mut(parent).unwrap();
-    match parent {
-        Value::Array(list) => list[name.parse::<usize>().unwrap()] = value,
-        other => other[name] = value,
+/// A release of a bad spec with a Service and a host that no other one has, unless these are what is bad.
+fn beside_others(namespace: &str, name: &str, bad: &BadSpec) -> Value {
+    let mut object = bad_specs::release(name, &bad.spec);
+    object["metadata"]["namespace"] = json!(namespace);
+    if !bad.at.starts_with("/service") {
+        object["spec"]["service"] = json!(name);
     }
+    if !bad.at.starts_with("/routing") {
+        object["spec"]["routing"]["hosts"] = json!([format!("{name}.example.com")]);
+    }
+    object
 }
 
 fn deploy_is_taken() -> Outcome {

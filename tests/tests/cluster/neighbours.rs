@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, agree, apply, await_reason, condition, get, kubectl, patch, release, reviews,
+    CONTROLLER, Client, Controller, agree, all_answered, apply, await_reason, condition, get, kubectl, patch, release,
+    reviews, users,
 };
 
 use crate::{Outcome, Tests};
@@ -44,9 +45,9 @@ fn a_foreign_virtual_service() -> Outcome {
     let message = await_reason(space, "reviews", "Accepted", "ForeignVirtualService")?;
     assert_eq!(
         message,
-        "VirtualService owned/owners routes a host of this release, and of two only one acts; delete it and move its settings to \
-         spec.routing.http, or set spec.routing.mode to `delegate` and let it delegate to owned/reviews-serin, or set it to `external` and match on \
-         the header x-serin-version there"
+        "VirtualService owned/owners already routes a host of this release, and Istio would use only one of the two; either (a) delete it \
+         and move its settings to spec.routing.http, or (b) set spec.routing.mode to `delegate` and let it delegate to \
+         owned/reviews-serin, or (c) set it to `external` and match on the header x-serin-version there"
     );
     assert_eq!(whole("virtualservice", space, "owners")?, before);
     assert_eq!(get("crel", space, "reviews")?["status"]["phase"], "Refused");
@@ -138,22 +139,41 @@ fn cluster(name: &str) -> Result<String, Box<dyn std::error::Error>> {
 fn a_hiding_destination_rule() -> Outcome {
     let space = "hidden";
     reviews(space, &[("v1", 1), ("v2", 1)])?;
-    apply(&[
-        json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "mine", "namespace": "shop"},
-        "spec": {"host": format!("reviews.{space}.svc.cluster.local"), "subsets": [{"name": "v1", "labels": {"version": "v1"}}]}}),
-    ])?;
     let controller = Controller::start("hidden", CONTROLLER, &[])?;
-    apply(&[release(space, canary())])?;
-    let message = await_reason(space, "reviews", "Accepted", "SubsetsHidden")?;
-    assert!(
-        message.starts_with(
-            "DestinationRule shop/mine applies to this host for clients in its own namespace and lacks the subsets v2"
+    // The client is in `shop`: whatever rule is there hides ours from it.
+    let rule = |spec: Value| json!({"apiVersion": "networking.istio.io/v1", "kind": "DestinationRule", "metadata": {"name": "mine", "namespace": "shop"}, "spec": spec});
+    let policy = json!({"connectionPool": {"http": {"http2MaxRequests": 1000}}});
+    let host = format!("reviews.{space}.svc.cluster.local");
+    let rules = [
+        (json!({"host": host, "subsets": [{"name": "v1", "labels": {"version": "v1"}}]}), "v2"),
+        (json!({"host": host, "trafficPolicy": policy}), "v1, v2"),
+        (json!({"host": "*.local", "trafficPolicy": policy}), "v1, v2"),
+        (
+            json!({"host": format!("*.{space}.svc.cluster.local"), "subsets": [{"name": "x", "labels": {"version": "v1"}}]}),
+            "v1, v2",
         ),
-        "{message}"
-    );
-    kubectl(&["delete", "destinationrule", "-n", "shop", "mine"], "")?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    agree(space, &mut Client::of(space)?)?;
+    ];
+    let requests = users();
+    for (at, (spec, missing)) in rules.into_iter().enumerate() {
+        // The first one is there before the release, the others come later.
+        apply(&[rule(spec)])?;
+        if at == 0 {
+            apply(&[release(space, canary())])?;
+        }
+        let message = await_reason(space, "reviews", "Programmed", "SubsetsHidden")?;
+        assert_eq!(
+            message,
+            format!(
+                "clients in namespace shop are sent to any pod of the Service, since DestinationRule shop/mine hides the versions from them; \
+                 add the subsets {missing} to it, or move its policy to the namespace of the Service"
+            )
+        );
+        let mut client = Client::of(space)?;
+        all_answered(&mut client, &requests)?;
+        kubectl(&["delete", "destinationrule", "-n", "shop", "mine"], "")?;
+        await_reason(space, "reviews", "Programmed", "Programmed")?;
+        agree(space, &mut Client::of(space)?)?;
+    }
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
@@ -183,13 +203,18 @@ fn the_older_release_keeps_the_host() -> Outcome {
     let controller = Controller::start("two", CONTROLLER, &[])?;
     apply(&[release(space, canary())])?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
-    // Ages are whole seconds.
     let mut second = release(space, json!({"canaries": [{"version": "v2", "weight": "100%"}]}));
     second["metadata"]["name"] = json!("younger");
-    std::thread::sleep(std::time::Duration::from_millis(1100));
+    // Ages are whole seconds, by the API server's clock.
+    let born = get("crel", space, "reviews")?["metadata"]["creationTimestamp"].clone();
+    serin_tests::mesh::eventually("what is created now is younger", || {
+        let dry = kubectl(&["create", "--dry-run=server", "-o", "json", "-f", "-"], &second.to_string())?;
+        let now = serde_json::from_str::<Value>(&dry)?["metadata"]["creationTimestamp"].clone();
+        Ok(if now.as_str() > born.as_str() { Ok(()) } else { Err(format!("{now}, {born}")) })
+    })?;
     apply(&[second])?;
     let message = await_reason(space, "younger", "Accepted", "HostTaken")?;
-    assert_eq!(message, "spec.service: release two/reviews is older and routes a host of this one; delete one of the two");
+    assert_eq!(message, "spec.service: release two/reviews has a host of this one already; delete one of the two");
     agree(space, &mut Client::of(space)?)?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     await_reason(space, "younger", "Programmed", "Programmed")?;
@@ -211,7 +236,7 @@ fn names_that_are_taken() -> Outcome {
     let message = await_reason(space, "reviews", "Accepted", "NameTaken")?;
     assert_eq!(
         message,
-        "DestinationRule names/reviews-serin is there already and was not made by Serin; rename or delete it"
+        "DestinationRule names/reviews-serin exists already and was not created by Serin; rename or delete it"
     );
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     assert_eq!(whole("destinationrule", space, "reviews-serin")?, before);
@@ -219,7 +244,7 @@ fn names_that_are_taken() -> Outcome {
     apply(&[release(space, json!({"canaries": [{"version": "v2", "workload": workload}]}))])?;
     kubectl(&["delete", "destinationrule", "-n", space, "reviews-serin"], "")?;
     let message = await_reason(space, "reviews", "Accepted", "DeploymentTaken")?;
-    assert!(message.starts_with("spec.canaries[0].workload: Deployment reviews-v2 is there already"), "{message}");
+    assert!(message.starts_with("spec.canaries[0].workload: Deployment reviews-v2 exists already"), "{message}");
     patch("crel", space, "reviews", &json!({"spec": {"canaries": [{"version": "v2", "weight": "5%"}]}}))?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
@@ -233,7 +258,7 @@ fn a_service_of_another_namespace() -> Outcome {
     let controller = Controller::start("thief", CONTROLLER, &[])?;
     apply(&[release(space, json!({"service": "reviews.shop.svc.cluster.local"}))])?;
     let message = await_reason(space, "reviews", "Accepted", "OtherNamespace")?;
-    assert!(message.contains("is a Service of another namespace"), "{message}");
+    assert!(message.contains("is the host of a Service of another namespace"), "{message}");
     patch("crel", space, "reviews", &json!({"spec": {"service": "missing"}}))?;
     await_reason(space, "reviews", "Accepted", "ServiceNotFound")?;
     assert_eq!(condition(space, "reviews", "Accepted")?.0, "False");

@@ -4,33 +4,27 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
+use serin_controller::FILTER;
 use serin_controller::cluster::modules::config_map;
 use serin_controller::cluster::rbac;
-use serin_controller::reconcile::build::digest;
-use serin_controller::{FILTER, REQUEST_FILTER};
+use serin_mesh::digest::digest;
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, agree, apply, await_reason, eventually, get, kubectl, patch, release, reviews,
+    CONTROLLER, Client, Controller, agree, apply, await_reason, document, eventually, get, half, kubectl, patch, release,
+    reviews, running, token,
 };
 
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
     ("operation::it_needs_exactly_the_rights_that_it_has", it_needs_exactly_its_rights),
-    ("operation::every_replica_serves_every_filter", every_replica_serves_every_filter),
-    ("operation::a_new_version_of_the_filter_takes_over_without_a_gap", a_new_filter),
-    ("operation::the_first_cookie_that_is_issued_changes_the_module_once", the_first_cookie),
-    ("operation::the_filter_can_come_from_elsewhere", the_filter_from_elsewhere),
     ("operation::metrics_tell_phases_shares_and_writes", metrics),
     ("operation::events_tell_what_an_owner_wants_to_hear", events),
     ("operation::an_invalid_spec_keeps_the_last_good_split_also_across_a_restart", an_invalid_spec),
     ("operation::a_pause_holds_the_split", a_pause),
     ("operation::a_document_that_would_grow_too_large_is_refused", a_document_too_large),
+    ("operation::what_a_controller_has_left_is_cleaned_up", what_is_left_is_cleaned_up),
     ("operation::it_ends_when_it_is_told_to", it_ends),
 ];
-
-fn half() -> Value {
-    json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": {"by": [{"cookie": "user"}]}})
-}
 
 /// Group, resource and verb.
 type Rights = BTreeSet<(String, String, String)>;
@@ -38,7 +32,8 @@ type Rights = BTreeSet<(String, String, String)>;
 /// All that the rules grant.
 fn granted() -> Rights {
     let mut all = BTreeSet::new();
-    for rule in rbac::cluster_rules().into_iter().chain(rbac::namespace_rules()) {
+    let rules = [rbac::cluster_rules(), rbac::workload_rules(), rbac::metrics_rules(), rbac::namespace_rules()];
+    for rule in rules.concat() {
         let texts = |field: &str| {
             rule[field].as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect::<Vec<_>>()
         };
@@ -91,7 +86,10 @@ fn it_needs_exactly_its_rights() -> Outcome {
     apply(&(0..10).map(old).collect::<Vec<_>>())?;
     kubectl(&["delete", "lease", "-n", "serin-system", "serin", "--ignore-not-found"], "")?;
     kubectl(&["delete", "configmap", "-n", "serin-system", &config_map(&digest(FILTER)), "--ignore-not-found"], "")?;
-    let controller = Controller::start("rights", CONTROLLER, &[])?;
+    let metrics = "127.0.0.1:18087";
+    let controller = Controller::start("rights", CONTROLLER, &["--metrics-listen", metrics])?;
+    // Who asks is looked up, whatever comes of it.
+    assert_eq!(Controller::scrape(metrics, "/metrics", Some(&format!("Bearer {}", token("serin")?)))?.0, 403);
     let workload = json!({"images": {"reviews": "examples-bookinfo-reviews-v2:1.16.2"}});
     apply(&[release(
         space,
@@ -123,152 +121,6 @@ fn it_needs_exactly_its_rights() -> Outcome {
         granted.difference(&asked).collect::<Vec<_>>(),
         Vec::<&(String, String, String)>::new(),
         "granted without need"
-    );
-    Ok(())
-}
-
-fn every_replica_serves_every_filter() -> Outcome {
-    let leader = Controller::start("serves-first", CONTROLLER, &[])?;
-    eventually("it leads", || Ok(if leader.metric("serin_leader", "")? == 1.0 { Ok(()) } else { Err("not yet".into()) }))?;
-    let standby = Controller::start("serves-second", "127.0.0.1:18086", &[])?;
-    // What a controller of another version has put there.
-    let other = b"\0asm of another version".to_vec();
-    let sha = digest(&other);
-    let encoded = {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.encode(&other)
-    };
-    apply(&[
-        json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map(&sha), "namespace": "serin-system",
-        "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}}),
-    ])?;
-    for own in [FILTER, REQUEST_FILTER] {
-        assert_eq!(get("configmap", "serin-system", &config_map(&digest(own)))?["immutable"], true);
-    }
-    for replica in [&leader, &standby] {
-        for own in [FILTER, REQUEST_FILTER] {
-            assert_eq!(replica.http(&format!("/filter/{}.wasm", digest(own)))?, (200, own.to_vec()));
-        }
-        assert_eq!(replica.http(&format!("/filter/{sha}.wasm"))?, (200, other.clone()));
-        for path in ["/filter/none.wasm", "/filter/..%2fx.wasm", &format!("/filter/{sha}")] {
-            assert_eq!(replica.http(path)?.0, 404, "{path}");
-        }
-        assert_eq!(replica.http("/readyz")?.0, 200);
-    }
-    assert_eq!(standby.metric("serin_leader", "")?, 0.0);
-    kubectl(&["delete", "configmap", "-n", "serin-system", &config_map(&sha)], "")?;
-    Ok(())
-}
-
-fn a_new_filter() -> Outcome {
-    let space = "upgrade";
-    reviews(space, &[("v1", 1), ("v2", 1)])?;
-    // The earlier version of the filter: other bytes, the same behaviour (a custom section at the end).
-    let mut earlier = REQUEST_FILTER.to_vec();
-    earlier.extend([0, 8, 7, b'e', b'a', b'r', b'l', b'i', b'e', b'r']);
-    let sha = digest(&earlier);
-    let encoded = {
-        use base64::Engine;
-        base64::engine::general_purpose::STANDARD.encode(&earlier)
-    };
-    let kept = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": config_map(&sha),
-        "namespace": "serin-system", "labels": {"serin.dev/filter": "true"}}, "binaryData": {"filter.wasm": encoded}});
-    // Too large for what `kubectl apply` notes of it.
-    kubectl(&["create", "-f", "-"], &kept.to_string())?;
-    let url = format!("http://{CONTROLLER}/filter/{sha}.wasm");
-    let before = Controller::start("upgrade-before", CONTROLLER, &[])?;
-    apply(&[release(space, half())])?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    let mut client = Client::of(space)?;
-    agree(space, &mut client)?;
-    assert_eq!(before.terminate()?, Some(0));
-    patch("wasmplugin", "istio-system", "serin", &json!({"spec": {"url": url, "sha256": sha}}))?;
-    let watcher = serin_tests::mesh::Watcher::start(space)?;
-    let after = Controller::start("upgrade-after", CONTROLLER, &[])?;
-    let own = digest(REQUEST_FILTER);
-    eventually("the url is the new one", || {
-        let plugin = get("wasmplugin", "istio-system", "serin")?;
-        Ok(if plugin["spec"]["sha256"] == own { Ok(()) } else { Err(plugin["spec"]["url"].to_string()) })
-    })?;
-    assert_eq!(after.http(&format!("/filter/{sha}.wasm"))?, (200, earlier));
-    agree(space, &mut client)?;
-    watcher.finish()?;
-    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
-    Ok(())
-}
-
-fn the_first_cookie() -> Outcome {
-    let space = "cookies";
-    reviews(space, &[("v1", 1), ("v2", 1)])?;
-    // Other tests have their own history.
-    kubectl(&["delete", "wasmplugin", "-n", "istio-system", "serin", "--ignore-not-found"], "")?;
-    // Time enough to change something meanwhile.
-    let pace = ["--settle-ms", "3000", "--drain-ms", "600", "--lease-seconds", "3"];
-    let controller = Controller::start("cookies", CONTROLLER, &pace)?;
-    apply(&[release(space, half())])?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    let mut client = Client::of(space)?;
-    agree(space, &mut client)?;
-    let module =
-        || Ok::<_, Box<dyn std::error::Error>>(get("wasmplugin", "istio-system", "serin")?["spec"]["sha256"].clone());
-    assert_eq!((module()?, client.issued()?), (digest(REQUEST_FILTER).into(), None));
-    let watcher = serin_tests::mesh::Watcher::start(space)?;
-    let issue = json!({"sticky": {"otherwise": {"issueCookie": {"name": "serin"}}}});
-    patch("crel", space, "reviews", &json!({"spec": issue}))?;
-    eventually("the module is the one for cookies", || {
-        Ok(if module()? == digest(FILTER) { Ok(()) } else { Err("not yet".to_owned()) })
-    })?;
-    // What follows waits until proxies have it, and is said to.
-    patch("crel", space, "reviews", &json!({"spec": {"canaries": [{"version": "v2", "weight": "60%"}]}}))?;
-    await_reason(space, "reviews", "Programmed", "Pending")?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    agree(space, &mut client)?;
-    let cookie = client.issued()?;
-    assert!(cookie.as_ref().is_some_and(|cookie| cookie.starts_with("serin=")), "{cookie:?}");
-    // One change is enough: the module for any document stays.
-    patch("crel", space, "reviews", &json!({"spec": {"sticky": {"otherwise": "stable"}}}))?;
-    eventually("no cookie is issued", || {
-        Ok(if client.issued()?.is_none() { Ok(()) } else { Err("it still is".to_owned()) })
-    })?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    agree(space, &mut client)?;
-    assert_eq!(module()?, digest(FILTER));
-    watcher.finish()?;
-    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
-    drop(controller);
-    Ok(())
-}
-
-fn the_filter_from_elsewhere() -> Outcome {
-    let space = "elsewhere";
-    reviews(space, &[("v1", 1), ("v2", 1)])?;
-    let file = PathBuf::from(std::env::var_os("RUN").ok_or("RUN is not set")?).join("filter.wasm");
-    std::fs::write(&file, FILTER)?;
-    let url = format!("file://{}", file.display());
-    let controller = Controller::start("elsewhere", CONTROLLER, &["--filter-url", &url])?;
-    apply(&[release(space, half())])?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    let plugin = get("wasmplugin", "istio-system", "serin")?["spec"].clone();
-    assert_eq!((plugin["url"].as_str(), plugin.get("sha256")), (Some(url.as_str()), None));
-    agree(space, &mut Client::of(space)?)?;
-    assert_eq!(controller.terminate()?, Some(0));
-    // Back to the one that it serves itself.
-    let controller = Controller::start("elsewhere", CONTROLLER, &[])?;
-    let own = digest(REQUEST_FILTER);
-    eventually("the digest is back", || {
-        let plugin = get("wasmplugin", "istio-system", "serin")?;
-        Ok(if plugin["spec"]["sha256"] == own { Ok(()) } else { Err(plugin["spec"].to_string()) })
-    })?;
-    agree(space, &mut Client::of(space)?)?;
-    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
-    drop(controller);
-    let mut wrong =
-        Controller::spawn("elsewhere", CONTROLLER, &serin_tests::mesh::kubeconfig()?, &["--filter-url", "ftp://somewhere"])?;
-    wrong.ended()?;
-    assert!(
-        wrong.log().ends_with(
-            "error: --filter-url: `ftp://somewhere` has none of the schemes oci://, file://, http://, https://\n"
-        )
     );
     Ok(())
 }
@@ -340,12 +192,7 @@ fn events() -> Outcome {
 
 fn an_invalid_spec() -> Outcome {
     let space = "invalid";
-    reviews(space, &[("v1", 1), ("v2", 1)])?;
-    let controller = Controller::start("invalid", CONTROLLER, &[])?;
-    apply(&[release(space, half())])?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    let mut client = Client::of(space)?;
-    agree(space, &mut client)?;
+    let (controller, mut client, _) = running(space, half())?;
     let requests = serin_tests::mesh::users();
     let before = serin_tests::mesh::counts(&mut client, &requests)?;
     let rules = json!([{"name": "r", "when": [{"path": {"regex": "/a("}}], "version": "v2"}]);
@@ -369,12 +216,7 @@ fn an_invalid_spec() -> Outcome {
 
 fn a_pause() -> Outcome {
     let space = "pause";
-    reviews(space, &[("v1", 1), ("v2", 1)])?;
-    let controller = Controller::start("pause", CONTROLLER, &[])?;
-    apply(&[release(space, half())])?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
-    let mut client = Client::of(space)?;
-    agree(space, &mut client)?;
+    let (controller, mut client, _) = running(space, half())?;
     let requests = serin_tests::mesh::users();
     let before = serin_tests::mesh::counts(&mut client, &requests)?;
     patch("crel", space, "reviews", &json!({"spec": {"paused": true, "canaries": [{"version": "v2", "weight": "90%"}]}}))?;
@@ -401,38 +243,123 @@ fn a_pause() -> Outcome {
         })
     })?;
     patch("crel", space, "reviews", &json!({"spec": {"takeover": null, "paused": false}}))?;
-    await_reason(space, "reviews", "TakenOver", "NotAsked")?;
+    await_reason(space, "reviews", "TakenOver", "NoTakeover")?;
     assert!(agree(space, &mut client)?["v2"] > 850);
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }
 
+/// Rules of 800 KB that cannot be packed.
+fn noisy_rules(seed: u64) -> Vec<Value> {
+    let mut state = seed;
+    let mut letter = || {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        char::from(b'0' + u8::try_from(state >> 58).unwrap_or_default())
+    };
+    let rule = |number: u32| {
+        let value: String = (0..1500).map(|_| letter()).filter(|letter| letter.is_ascii_alphanumeric()).collect();
+        json!({"name": format!("r{number}"), "when": [{"header": {"name": "x-user", "exact": value}}], "version": "v2"})
+    };
+    (0..700).map(rule).collect()
+}
+
 fn a_document_too_large() -> Outcome {
-    let space = "large";
-    reviews(space, &[("v1", 1), ("v2", 1)])?;
-    let controller = Controller::start("large", CONTROLLER, &[])?;
-    apply(&[release(space, half())])?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let (space, other) = ("large", "larger");
+    let controller = Controller::start("large", CONTROLLER, &["--namespace-quota", "1000000"])?;
+    for space in [space, other] {
+        reviews(space, &[("v1", 1), ("v2", 1)])?;
+        apply(&[release(space, half())])?;
+        await_reason(space, "reviews", "Programmed", "Programmed")?;
+    }
     let mut client = Client::of(space)?;
     agree(space, &mut client)?;
-    let before = get("wasmplugin", "istio-system", "serin")?["spec"]["pluginConfig"].clone();
-    let long = "x".repeat(2000);
-    let rules: Vec<Value> = (0..600)
-        .map(|n| json!({"name": format!("r{n}"), "when": [{"header": {"name": "x-user", "exact": format!("{long}{n}")}}], "version": "v2"}))
-        .collect();
     // Over standard input: a command line does not hold it.
-    let mut whole = release(space, half());
-    whole["spec"]["rules"] = json!(rules);
-    kubectl(&["replace", "-f", "-"], &whole.to_string())?;
+    let replaced = |space: &str, seed: u64| {
+        let mut whole = release(space, half());
+        whole["spec"]["rules"] = json!(noisy_rules(seed));
+        kubectl(&["replace", "-f", "-"], &whole.to_string())
+    };
+    replaced(other, 1)?;
+    eventually("the other one is published", || {
+        let bytes = document("istio-system", "serin")?.to_string().len();
+        Ok(if bytes > 800_000 { Ok(()) } else { Err(bytes.to_string()) })
+    })?;
+    await_reason(other, "reviews", "Programmed", "Programmed")?;
+    let before = document("istio-system", "serin")?;
+    replaced(space, 2)?;
     let message = await_reason(space, "reviews", "Programmed", "DocumentFull")?;
     assert!(message.starts_with("the document of the mesh is full"), "{message}");
-    assert_eq!(get("wasmplugin", "istio-system", "serin")?["spec"]["pluginConfig"], before);
+    assert_eq!(document("istio-system", "serin")?, before);
     patch("crel", space, "reviews", &json!({"spec": {"rules": null}}))?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
     agree(space, &mut client)?;
+    // With a quota for a namespace its change does not even come so far; what is published stays.
+    assert_eq!(controller.terminate()?, Some(0));
+    let controller = Controller::start("large-quota", CONTROLLER, &["--namespace-quota", "100000"])?;
+    replaced(space, 3)?;
+    let message = await_reason(space, "reviews", "Programmed", "QuotaExceeded")?;
+    assert_eq!(
+        message,
+        "the releases of namespace large take more than 100000 bytes of the document of the mesh; shorten rules or delete releases that are \
+         done, its last state stays until then"
+    );
+    assert_eq!(document("istio-system", "serin")?, before);
+    kubectl(&["delete", "crel", "-n", other, "reviews", "--timeout=60s"], "")?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
+    Ok(())
+}
+
+fn what_is_left_is_cleaned_up() -> Outcome {
+    let space = "left";
+    reviews(space, &[("v1", 1)])?;
+    let controller = Controller::start("left", CONTROLLER, &[])?;
+    let mut spec = half();
+    spec["canaries"][0]["workload"] = json!({"images": {"reviews": "examples-bookinfo-reviews-v2:1.16.2"}});
+    apply(&[release(space, spec)])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    await_reason(space, "reviews", "Ready", "AllReady")?;
+    let mut client = Client::of(space)?;
+    agree(space, &mut client)?;
+    let cleanup = |arguments: &[&str]| {
+        let output = std::process::Command::new(serin_tests::command()?).arg("cleanup").args(arguments).output()?;
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Ok::<_, Box<dyn std::error::Error>>((output.status.code(), text(&output.stdout), text(&output.stderr)))
+    };
+    let (code, _, error) = cleanup(&["--yes"])?;
+    assert_eq!(code, Some(1));
+    assert!(error.contains(" leads; delete the releases and it removes what it made, or stop it first"), "{error}");
+    assert_eq!(controller.terminate()?, Some(0));
+
+    let watcher = serin_tests::mesh::Watcher::start(space)?;
+    let (code, plan, error) = cleanup(&[])?;
+    assert_eq!((code, error.as_str()), (Some(0), ""));
+    assert_eq!(
+        plan,
+        "1  empty the document of WasmPlugin istio-system/serin\n2  delete Deployment left/reviews-v2\n3  delete VirtualService left/reviews-serin\n\
+         4  delete DestinationRule left/reviews-serin\n5  delete WasmPlugin istio-system/serin\n6  take the finalizer from CanaryRelease \
+         left/reviews\nNothing was changed; --yes does it.\n"
+    );
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--wait=false"], "")?;
+    let (code, _, error) = cleanup(&["--yes", "--drain-ms", "2000"])?;
+    assert_eq!(code, Some(0), "{error}");
+    kubectl(&["wait", "crel/reviews", "-n", space, "--for=delete", "--timeout=30s"], "")?;
+    let left = kubectl(
+        &[
+            "get",
+            "wasmplugin,virtualservice,destinationrule,deployment",
+            "-A",
+            "-l",
+            "app.kubernetes.io/managed-by=serin",
+            "-o",
+            "name",
+        ],
+        "",
+    )?;
+    assert_eq!(left, "");
+    assert_eq!(cleanup(&[])?.1, "nothing of Serin's is left\n");
+    watcher.finish()?;
     Ok(())
 }
 

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, condition, eventually, get, kubectl, patch,
-    release, reviews,
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, condition, document, eventually, get, kubectl,
+    patch, release, reviews,
 };
 
 use crate::{Outcome, Tests};
@@ -65,8 +65,7 @@ fn create_grow_take_over_roll_back_delete() -> Outcome {
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     let left = kubectl(&["get", "virtualservice,destinationrule", "-n", space, "-o", "name"], "")?;
     assert_eq!(left, "");
-    let plugin = get("wasmplugin", "istio-system", "serin")?;
-    let splits = plugin["spec"]["pluginConfig"]["splits"].as_array().cloned().unwrap_or_default();
+    let splits = document("istio-system", "serin")?["splits"].as_array().cloned().unwrap_or_default();
     assert!(splits.iter().all(|split| split["release"] != format!("{space}/reviews")), "{splits:?}");
     watcher.finish()?;
     assert_eq!(controller.terminate()?, Some(0));

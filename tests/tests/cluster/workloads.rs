@@ -2,8 +2,8 @@
 
 use serde_json::json;
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, eventually, get, kubectl, patch, release,
-    reviews, users,
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, document, eventually, get, kubectl, patch,
+    release, reviews, users,
 };
 
 use crate::{Outcome, Tests};
@@ -82,7 +82,7 @@ fn a_canary_without_endpoints_gets_nothing() -> Outcome {
     let message = await_reason(space, "reviews", "Ready", "CanaryNotReady")?;
     assert_eq!(
         message,
-        "v2 has no ready endpoint (Deployment reviews-v2 has 0 of 0 pods ready); stable gets its requests until it has one"
+        "v2 has no ready endpoint (Deployment reviews-v2 has 0 of 0 pods ready), so stable gets its requests until it has one"
     );
     eventually("everybody is on stable", || {
         Ok(match counts(&mut client, &requests) {
@@ -117,7 +117,7 @@ fn endpoints_without_pods() -> Outcome {
     let controller = Controller::start("machines", CONTROLLER, &[])?;
     apply(&[release(space, json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": STICKY()}))])?;
     let message = await_reason(space, "reviews", "Ready", "CanaryNotReady")?;
-    assert_eq!(message, "v2 has no ready endpoint; stable gets its requests until it has one");
+    assert_eq!(message, "v2 has no ready endpoint, so stable gets its requests until it has one");
     apply(&[entry("v2", 2)])?;
     await_reason(space, "reviews", "Ready", "AllReady")?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
@@ -149,11 +149,11 @@ fn stable_without_endpoints_promotes_nobody() -> Outcome {
     apply(&[release(space, json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": STICKY()}))])?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
     agree(space, &mut client)?;
-    let document = get("wasmplugin", "istio-system", "serin")?["spec"]["pluginConfig"].clone();
+    let published = document("istio-system", "serin")?;
     kubectl(&["scale", "-n", space, "deployment/reviews-v1", "--replicas=0"], "")?;
     let message = await_reason(space, "reviews", "Ready", "StableNotReady")?;
-    assert!(message.contains("no canary takes its place by itself"), "{message}");
-    assert_eq!(get("wasmplugin", "istio-system", "serin")?["spec"]["pluginConfig"], document);
+    assert!(message.contains("Serin never promotes a canary by itself"), "{message}");
+    assert_eq!(document("istio-system", "serin")?, published);
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())

@@ -5,12 +5,13 @@ use std::error::Error;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
-use serin_controller::{FILTER, REQUEST_FILTER};
+use serin_module::{FILTER, REQUEST_FILTER};
 use serin_tests::corpus::{Asked, Case};
 use serin_tests::envoy::{Envoy, filter};
 use serin_tests::http::Connection;
+use serin_tests::need::Outcome;
 
-use super::{Outcome, same};
+use super::same;
 
 /// Says to which destination a request goes.
 const DESTINATION: &str = "x-corpus-destination";

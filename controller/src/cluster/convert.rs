@@ -1,0 +1,68 @@
+//! Objects between kube's client and the mesh: the one place that knows both forms.
+
+use kube::api::{DynamicObject, ObjectMeta};
+use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
+use serde_json::Value;
+use serin_mesh::{Kind, Metadata, Object};
+
+/// What the client needs to address the objects of a kind.
+pub(crate) fn api_resource(kind: Kind) -> ApiResource {
+    let gvk = GroupVersionKind::gvk(kind.group(), kind.version(), kind.name());
+    ApiResource::from_gvk_with_plural(&gvk, kind.plural())
+}
+
+/// An object as the client has it.
+pub(crate) fn from_dynamic(object: DynamicObject) -> Object {
+    Object::new(metadata(object.metadata), object.data)
+}
+
+/// An object of which the client has the metadata alone.
+pub(crate) fn from_metadata(object: PartialObjectMeta<DynamicObject>) -> Object {
+    Object::new(metadata(object.metadata), Value::Null)
+}
+
+/// Who wrote which field is left behind: nobody asks, and it is half of the memory.
+fn metadata(meta: ObjectMeta) -> Metadata {
+    Metadata {
+        namespace: meta.namespace.unwrap_or_default(),
+        name: meta.name.unwrap_or_default(),
+        uid: meta.uid.unwrap_or_default(),
+        generation: meta.generation.unwrap_or_default(),
+        resource_version: meta.resource_version,
+        labels: meta.labels.unwrap_or_default(),
+        annotations: meta.annotations.unwrap_or_default(),
+        finalizers: meta.finalizers.unwrap_or_default(),
+        deleting: meta.deletion_timestamp.is_some(),
+        created: meta.creation_timestamp.map(|time| time.0.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_object_of_the_client_is_the_one_that_its_json_is() {
+        let shown = serde_json::json!({
+            "apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease",
+            "metadata": {
+                "namespace": "shop", "name": "reviews", "uid": "1", "generation": 3, "resourceVersion": "17", "labels": {"a": "b"},
+                "annotations": {"c": "d"}, "finalizers": ["serin.dev/cleanup"], "deletionTimestamp": "2026-01-02T00:00:00Z",
+                "creationTimestamp": "2026-01-01T00:00:00Z", "managedFields": [{"manager": "serin"}],
+            },
+            "spec": {"service": "reviews"},
+        });
+        let object: DynamicObject = serde_json::from_value(shown.clone()).unwrap();
+        assert_eq!(from_dynamic(object), Object::from_json(shown));
+    }
+
+    #[test]
+    fn each_kind_is_addressed_by_its_group_version_and_plural() {
+        let resource = api_resource(Kind::WasmPlugin);
+        assert_eq!(
+            (resource.api_version.as_str(), resource.kind.as_str(), resource.plural.as_str()),
+            ("extensions.istio.io/v1alpha1", "WasmPlugin", "wasmplugins")
+        );
+        assert_eq!(Kind::ALL.map(Kind::api_version), Kind::ALL.map(|kind| api_resource(kind).api_version));
+    }
+}

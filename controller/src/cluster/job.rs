@@ -1,0 +1,123 @@
+//! What a pass came to, and its writes.
+
+use std::sync::Arc;
+
+use serin_mesh::desired::Desired;
+use serin_mesh::outcome::Outcome;
+use serin_mesh::references::References;
+use serin_mesh::resource::Resource;
+use serin_mesh::store::Store;
+use serin_mesh::{Kind, Name, Object};
+use serin_release::api::v1alpha1::Status;
+
+use super::apply::{WriteError, Writer};
+
+/// A pass that was made.
+pub(super) struct Job {
+    pub(super) resource: Arc<Resource>,
+    pub(super) references: References,
+    pub(super) outcome: Outcome,
+    /// Objects to apply, with what was found in their place.
+    objects: Vec<(Desired, Option<Object>)>,
+    removals: Vec<(Kind, Object)>,
+    /// Whether the bucket maps have to be kept before a document uses them.
+    keep_allocation: bool,
+}
+
+/// What the writes of a job came to.
+pub(super) struct Applied {
+    pub(super) job: Job,
+    /// Objects as the API server has them now.
+    pub(super) answers: Vec<(Kind, Object)>,
+    pub(super) deleted: Vec<(Kind, Name)>,
+    pub(super) error: Option<WriteError>,
+}
+
+/// What happens to the finalizer of a release.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Finalizer {
+    /// It stays as it is.
+    Keep,
+    /// It is added, before anything else is written.
+    Add,
+    /// It is removed, and the release is gone.
+    Remove,
+}
+
+impl Job {
+    /// The writes that are missing for an outcome.
+    pub(super) fn new(resource: Arc<Resource>, references: References, outcome: Outcome, store: &Store) -> Self {
+        let (mut objects, mut removals) = (Vec::new(), Vec::new());
+        let namespace = &resource.id.namespace;
+        if let Some(writes) = outcome.writes() {
+            for desired in &writes.objects {
+                let found = store.get(desired.kind, &Name::new(&*desired.namespace, &*desired.name));
+                if !found.is_some_and(|found| desired.is(found)) {
+                    objects.push((desired.clone(), found.cloned()));
+                }
+            }
+            let found = writes
+                .removals
+                .iter()
+                .filter_map(|(kind, name)| Some((*kind, store.get(*kind, &Name::new(&**namespace, &**name))?.clone())));
+            removals.extend(found);
+        }
+        Self { resource, references, outcome, objects, removals, keep_allocation: false }
+    }
+
+    /// Keeps the bucket maps in the status before a document uses them, where they are not there yet.
+    pub(super) fn keeping_allocation(mut self, served_changes: bool) -> Self {
+        let allocation = match &self.outcome {
+            Outcome::Routed(routed) => Some(&routed.allocation),
+            Outcome::Refused(_) | Outcome::Leaves(_) => None,
+        };
+        self.keep_allocation = served_changes && allocation.is_some_and(|kept| *kept != self.resource.status.allocation);
+        self
+    }
+
+    /// What happens to the finalizer.
+    pub(super) fn finalizer(&self) -> Finalizer {
+        match (&self.outcome, self.resource.finalizer) {
+            (Outcome::Routed(_), false) => Finalizer::Add,
+            (Outcome::Leaves(leaves), true) if leaves.done => Finalizer::Remove,
+            _ => Finalizer::Keep,
+        }
+    }
+}
+
+/// Step 5 for one release. Nothing is written before the finalizer, and no document uses bucket maps that a restart would not find.
+pub(super) async fn apply(writer: &Writer, job: Job) -> Applied {
+    let mut applied = Applied { job, answers: Vec::new(), deleted: Vec::new(), error: None };
+    applied.error = applied.write(writer).await.err();
+    applied
+}
+
+impl Applied {
+    async fn write(&mut self, writer: &Writer) -> Result<(), WriteError> {
+        let job = &self.job;
+        let mut revision = job.resource.revision.clone();
+        if job.finalizer() == Finalizer::Add {
+            let object = writer.finalizer(&job.resource, revision.as_deref(), true).await?;
+            revision.clone_from(&object.metadata.resource_version);
+            self.answers.push((Kind::CanaryRelease, object));
+        }
+        if let Outcome::Routed(routed) = &job.outcome
+            && job.keep_allocation
+        {
+            let status = Status { allocation: routed.allocation.clone(), ..job.resource.status.clone() };
+            let object = writer.status(&job.resource, revision.as_deref(), &status).await?;
+            self.answers.push((Kind::CanaryRelease, object));
+        }
+        for (desired, found) in &job.objects {
+            self.answers.push((desired.kind, writer.apply(desired, found.as_ref()).await?));
+        }
+        for (kind, found) in &job.removals {
+            writer.delete(*kind, found).await?;
+            self.deleted.push((*kind, found.name()));
+        }
+        for name in job.outcome.writes().iter().flat_map(|writes| &writes.disowned) {
+            self.answers.push((Kind::Deployment, writer.disown(&job.resource.id.namespace, name).await?));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,122 @@
+//! The admission policies of `deploy/`: who sets a field of a release that stands for another right must have that right; and who
+//! deletes a release whose canary has everything is told what that does.
+//!
+//! The controller writes Deployments and VirtualServices with its own rights, so a release could lend them to somebody who has none.
+//! A field that stays as it is asks for nothing: a rollback, a weight and the controller's own finalizer always pass.
+
+use serde_json::{Value, json};
+
+use super::rbac::stream;
+use serin_mesh::Kind;
+
+/// The names of the policies, and of their bindings.
+const RIGHTS: &str = "serin";
+const DELETION: &str = "serin-deletion";
+
+/// Names for expressions, which later ones use.
+const VARIABLES: [(&str, &str); 8] = [
+    ("old", "request.operation == 'CREATE' ? dyn({}) : dyn(oldObject.spec)"),
+    ("clones", "object.spec.?canaries.orValue([]).filter(c, has(c.workload))"),
+    ("oldCanaries", "variables.old.?canaries.orValue([])"),
+    ("routing", "object.spec.?routing.orValue({})"),
+    ("oldRouting", "variables.old.?routing.orValue({})"),
+    // A clone is known by its version. What it is a clone of counts too: another Deployment has another account and other Secrets.
+    (
+        "runs",
+        "variables.clones.exists(c, !variables.oldCanaries.exists(o, o.version == c.version && has(o.workload) && o.workload == c.workload)) \
+         || (variables.clones.size() > 0 && (object.spec.service != variables.old.?service.orValue('') \
+         || object.spec.stable.?deployment.orValue('') != variables.old.?stable.?deployment.orValue('')))",
+    ),
+    // A `service` with a dot is a host too, of a ServiceEntry, and nobody has proven that it is this namespace's.
+    (
+        "claims",
+        "['hosts', 'gateways'].exists(f, f in variables.routing && variables.routing[f].exists(v, \
+         !(f in variables.oldRouting && v in variables.oldRouting[f]))) || (object.spec.service.contains('.') \
+         && !object.spec.service.endsWith('.' + request.namespace + '.svc.cluster.local') \
+         && object.spec.service != variables.old.?service.orValue(''))",
+    ),
+    (
+        "mirrors",
+        "['mirror', 'mirrors', 'mirrorPercent', 'mirrorPercentage'].exists(f, has(variables.routing.http) && f in variables.routing.http && \
+         !(has(variables.oldRouting.http) && f in variables.oldRouting.http && variables.routing.http[f] == variables.oldRouting.http[f]))",
+    ),
+];
+
+/// An expression that must hold, and what to say where it does not.
+fn validation(asked: &str, kind: Kind, what: &str, instead: &str) -> Value {
+    let (group, plural) = (kind.group(), kind.plural());
+    let expression = format!(
+        "!({asked}) || authorizer.group('{group}').resource('{plural}').namespace(request.namespace).check('create').allowed()"
+    );
+    let message = format!(
+        "'{what}, and ' + request.userInfo.username + ' may not create {plural}.{group} in namespace ' + request.namespace + \
+         '; {instead}, or ask who grants roles in this namespace for that right'"
+    );
+    json!({"expression": expression, "messageExpression": message, "reason": "Forbidden"})
+}
+
+/// What the policy says, for the API server.
+fn spec() -> Value {
+    let variables: Vec<Value> =
+        VARIABLES.iter().map(|(name, expression)| json!({"name": name, "expression": expression})).collect();
+    json!({
+        "failurePolicy": "Fail",
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": [Kind::CanaryRelease.group()], "apiVersions": ["*"], "resources": [Kind::CanaryRelease.plural()],
+            "operations": ["CREATE", "UPDATE"],
+        }]},
+        "variables": variables,
+        "validations": [
+            validation(
+                "variables.runs",
+                Kind::Deployment,
+                "`workload` runs pods, as a clone of another Deployment",
+                "leave `workload` and what it clones as they were",
+            ),
+            validation(
+                "variables.claims || variables.mirrors",
+                Kind::VirtualService,
+                "hosts, gateways and mirrors act as a VirtualService does",
+                "leave them as they were",
+            ),
+        ],
+    })
+}
+
+/// What the policy for deletions says: a warning, which nobody has to heed.
+fn deletion() -> Value {
+    json!({
+        "failurePolicy": "Ignore",
+        "matchConstraints": {"resourceRules": [{
+            "apiGroups": [Kind::CanaryRelease.group()], "apiVersions": ["*"], "resources": [Kind::CanaryRelease.plural()],
+            "operations": ["DELETE"],
+        }]},
+        "validations": [{
+            "expression": "!has(oldObject.spec.takeover) || oldObject.spec.takeover == oldObject.spec.stable.version",
+            "messageExpression": "'everybody goes from ' + oldObject.spec.takeover + ' back to stable ' + oldObject.spec.stable.version + \
+                                  ', and pods that Serin made for ' + oldObject.spec.takeover + ' go; to keep it, make it stable first: set \
+                                  spec.stable.version to ' + oldObject.spec.takeover + ', and leave out takeover and its canary'",
+        }],
+    })
+}
+
+/// A policy and its binding.
+fn policy(name: &str, spec: &Value, action: &str) -> [Value; 2] {
+    let object = |kind: &str, spec: &Value| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
+    [
+        object("ValidatingAdmissionPolicy", spec),
+        object("ValidatingAdmissionPolicyBinding", &json!({"policyName": name, "validationActions": [action]})),
+    ]
+}
+
+/// The policies and their bindings as `deploy/` has them.
+#[must_use]
+pub fn manifest() -> String {
+    stream(&[policy(RIGHTS, &spec(), "Deny"), policy(DELETION, &deletion(), "Warn")].concat())
+}
+
+/// What the policies say, as the chart reads it.
+#[must_use]
+pub fn chart_spec() -> String {
+    super::rbac::yaml(&json!({"rights": spec(), "deletion": deletion()}))
+}

@@ -1,0 +1,45 @@
+//! What Deployments say by themselves: whom they run, and which one is stable's.
+
+use std::collections::BTreeMap;
+
+use serin_release::api::v1alpha1::CanaryRelease;
+
+use crate::Object;
+use crate::names::VERSION_LABEL;
+
+/// Whether the pods of a Deployment have all labels of a selector; an empty one selects nothing.
+pub(crate) fn selected(deployment: &Object, selector: &BTreeMap<String, String>) -> bool {
+    let labels = deployment.string_map("/spec/template/metadata/labels");
+    !selector.is_empty() && selector.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
+/// The version of a Deployment's pods.
+pub(crate) fn version_of(deployment: &Object) -> Option<&str> {
+    deployment.data.pointer("/spec/template/metadata/labels")?.get(VERSION_LABEL)?.as_str()
+}
+
+/// Stable's Deployment, among those that concern the release.
+///
+/// # Errors
+/// It cannot be derived; the text says why, and what to do.
+pub(crate) fn stable_deployment<'a>(
+    release: &CanaryRelease,
+    selector: &BTreeMap<String, String>,
+    deployments: &'a BTreeMap<String, Object>,
+) -> Result<&'a Object, String> {
+    if let Some(name) = &release.spec.stable.deployment {
+        return deployments.get(name).ok_or_else(|| format!("there is no Deployment `{name}`; correct the name"));
+    }
+    let version = &release.spec.stable.version;
+    let of_stable =
+        |deployment: &&Object| selected(deployment, selector) && version_of(deployment) == Some(version.as_str());
+    let found: Vec<&Object> = deployments.values().filter(of_stable).collect();
+    match found.as_slice() {
+        [one] => Ok(*one),
+        [] => Err(format!("no Deployment of the Service's pods has the label version={version}; name the one to clone")),
+        several => {
+            let names: Vec<&str> = several.iter().map(|deployment| deployment.metadata.name.as_str()).collect();
+            Err(format!("{} have the label version={version}; name the one to clone", names.join(" and ")))
+        }
+    }
+}

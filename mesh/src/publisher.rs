@@ -1,0 +1,456 @@
+//! Step 6, publish: what documents shall hold, what they hold, and when they are written. No client required; the time comes in.
+//!
+//! ```text
+//!              a change              written                 another module of the filter was written
+//!  Idle ───────────────► Due ───────────────────► Idle          Due ─────────► Held ──── settle ────► Due
+//!                         ▲  └── not written ──► Failing ── backoff, or a change ──► Due
+//! ```
+
+mod trouble;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serin_config::SplitDocument;
+use serin_release::ReleaseId;
+
+use crate::Object;
+use crate::conditions::{Condition, Reason};
+use crate::documents::{Filter, documents};
+use crate::entry::{Entries, Entry, Scope};
+use crate::fit::Fit;
+use crate::home::Home;
+use crate::hosts::Hosts;
+use crate::names::{CONTROLLER, is_foreign};
+use crate::order::{Served, versions_of};
+use crate::publication::{Bounds, Failing, Lost, Publication, Reachability, Write};
+use crate::resource::Resource;
+use crate::store::Store;
+
+/// Publishes entries of releases in documents.
+#[derive(Debug)]
+pub struct Publisher {
+    /// A document without splits.
+    settings: SplitDocument,
+    filter: Filter,
+    bounds: Bounds,
+    wanted: Entries,
+    published: Entries,
+    /// Releases of which documents shall hold something else than they do.
+    changed: BTreeSet<ReleaseId>,
+    /// Those of them whose change only moves people to stable.
+    retreating: BTreeSet<ReleaseId>,
+    /// What the last documents had no room for.
+    left_out: BTreeSet<ReleaseId>,
+    over_quota: BTreeSet<ReleaseId>,
+    shortened: BTreeSet<ReleaseId>,
+    clashes: BTreeMap<ReleaseId, ReleaseId>,
+    /// Scopes that could not be written: the trouble of the releases in them alone.
+    failing: BTreeMap<Scope, Failing>,
+    scope_failures: BTreeMap<Scope, u32>,
+    /// Releases that were told of a trouble, and hear when it is over.
+    told: BTreeSet<ReleaseId>,
+    lost: Option<Lost>,
+    filter_reach: Reachability,
+    /// Since when proxies shall ask for the filter again.
+    fetch: Option<String>,
+    hosts: Hosts,
+    /// Hosts that changed hands, whose claimants are to be looked at.
+    moved: BTreeSet<String>,
+    state: State,
+    last_failure: Option<Condition>,
+    failures: u32,
+}
+
+/// When documents are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum State {
+    /// They are as they shall be, or a change is in `changed`.
+    Idle,
+    /// They have to be looked at.
+    Due,
+    /// Proxies may still be fetching another module: an agent that is slow to must not bring its document after a newer one
+    /// (istio/istio#59911).
+    Held { until: Instant },
+    /// They could not be made.
+    Failing { retry_at: Instant, condition: Condition },
+}
+
+impl Publisher {
+    /// A publisher that knows of no document; `settings` is one without splits.
+    #[must_use]
+    pub fn new(settings: SplitDocument, filter: Filter, bounds: Bounds) -> Self {
+        Self {
+            settings,
+            filter,
+            bounds,
+            wanted: Entries::new(),
+            published: Entries::new(),
+            changed: BTreeSet::new(),
+            retreating: BTreeSet::new(),
+            left_out: BTreeSet::new(),
+            over_quota: BTreeSet::new(),
+            shortened: BTreeSet::new(),
+            clashes: BTreeMap::new(),
+            failing: BTreeMap::new(),
+            scope_failures: BTreeMap::new(),
+            told: BTreeSet::new(),
+            lost: None,
+            filter_reach: Reachability::Unknown,
+            fetch: None,
+            hosts: Hosts::default(),
+            moved: BTreeSet::new(),
+            state: State::Due,
+            last_failure: None,
+            failures: 0,
+        }
+    }
+
+    /// Takes up what the documents of an earlier leader hold; answers with their releases.
+    pub fn take_up(&mut self, store: &Store, home: &dyn Home) -> BTreeSet<ReleaseId> {
+        (self.published, self.lost, self.state) = (Entries::new(), None, State::Due);
+        let mut scopes: BTreeMap<ReleaseId, BTreeSet<Scope>> = BTreeMap::new();
+        let mut of_mesh = None;
+        for carrier in store.all(home.carrier()) {
+            let Some((scope, carried)) = home.scope_of(carrier).zip(home.carried(carrier)) else { continue };
+            match carried {
+                Ok(document) => {
+                    for id in document.splits.iter().filter_map(|split| split.release.parse().ok()) {
+                        scopes.entry(id).or_default().insert(scope.clone());
+                    }
+                    of_mesh = Some((full_name(home, carrier), document)).filter(|_| scope == Scope::Mesh).or(of_mesh);
+                }
+                Err(cause) if scope == Scope::Mesh => {
+                    self.lost = Some(Lost { carrier: full_name(home, carrier), cause, releases: None });
+                }
+                // The mesh's document has all that is in it.
+                Err(_) => {}
+            }
+        }
+        if let Some((carrier, document)) = of_mesh {
+            self.read(&carrier, document, scopes, store);
+        }
+        for (id, entry) in &self.published {
+            self.wanted.entry(id.clone()).or_insert_with(|| Arc::clone(entry));
+        }
+        let all: BTreeSet<ReleaseId> = self.wanted.keys().chain(self.published.keys()).cloned().collect();
+        self.changed = all.iter().filter(|id| self.differs(id)).cloned().collect();
+        all.iter().for_each(|id| self.hold(id));
+        all
+    }
+
+    fn read(
+        &mut self,
+        carrier: &str,
+        document: SplitDocument,
+        mut scopes: BTreeMap<ReleaseId, BTreeSet<Scope>>,
+        store: &Store,
+    ) {
+        for split in document.splits {
+            let Ok(id) = split.release.parse::<ReleaseId>() else { continue };
+            let mut alone = SplitDocument::new(vec![split.clone()]);
+            alone.automata.clone_from(&document.automata);
+            match alone.embed_missing_automata() {
+                Ok(_) => {
+                    let allocation = store.release(&id).map(|release| release.status.allocation.clone()).unwrap_or_default();
+                    let scopes = scopes.remove(&id).unwrap_or_default();
+                    let entry = Entry { allocation, wanted: split.clone(), served: split, automata: alone.automata, scopes };
+                    self.published.insert(id, Arc::new(entry));
+                }
+                Err(error) => {
+                    let new =
+                        || Lost { carrier: carrier.to_owned(), cause: error.to_string(), releases: Some(BTreeSet::new()) };
+                    self.lost.get_or_insert_with(new).releases.get_or_insert_default().insert(id);
+                }
+            }
+        }
+    }
+
+    /// The carrier of the mesh's document where another controller writes it, and the namespace of that one.
+    #[must_use]
+    pub fn another_controller(&self, store: &Store, home: &dyn Home) -> Option<(String, String)> {
+        let carrier = store.get(home.carrier(), &home.carrier_name(&Scope::Mesh)).filter(|carrier| !is_foreign(carrier))?;
+        let theirs = carrier.metadata.annotations.get(CONTROLLER).filter(|theirs| **theirs != self.bounds.controller)?;
+        Some((full_name(home, carrier), theirs.clone()))
+    }
+
+    /// What is or will be published of a release.
+    #[must_use]
+    pub fn entry(&self, id: &ReleaseId) -> Option<&Entry> {
+        self.wanted.get(id).map(|entry| &**entry)
+    }
+
+    /// What proxies may be sending the requests of a release to.
+    #[must_use]
+    pub fn served(&self, id: &ReleaseId) -> Served<'_> {
+        let published = self.published.get(id).map(|entry| &entry.served);
+        let lost =
+            self.lost.as_ref().is_some_and(|lost| lost.releases.as_ref().is_none_or(|releases| releases.contains(id)));
+        match published {
+            None if lost => Served::Unknown,
+            published => Served::Entry(published),
+        }
+    }
+
+    /// The document of an earlier leader that cannot be read.
+    #[must_use]
+    pub const fn lost(&self) -> Option<&Lost> {
+        self.lost.as_ref()
+    }
+
+    /// The number of releases in the documents.
+    #[must_use]
+    pub fn published_releases(&self) -> usize {
+        self.published.len()
+    }
+
+    /// Publishes an entry with the next document.
+    pub fn set(&mut self, id: &ReleaseId, entry: Arc<Entry>) {
+        self.wanted.insert(id.clone(), entry);
+        self.note(id);
+    }
+
+    /// Publishes nothing of a release with the next document.
+    pub fn remove(&mut self, id: &ReleaseId) {
+        if self.wanted.remove(id).is_some() {
+            self.note(id);
+        }
+    }
+
+    /// Publishes what only moves people to stable, an entry or none: that waits for nothing.
+    pub fn retreat(&mut self, id: &ReleaseId, entry: Option<Arc<Entry>>) {
+        match entry {
+            Some(entry) => self.set(id, entry),
+            None => self.remove(id),
+        }
+        if self.changed.contains(id) {
+            self.retreating.insert(id.clone());
+        }
+    }
+
+    fn differs(&self, id: &ReleaseId) -> bool {
+        match (self.wanted.get(id), self.published.get(id)) {
+            (Some(wanted), Some(published)) => !wanted.same_for_proxies(published),
+            (None, None) => false,
+            _ => true,
+        }
+    }
+
+    /// Who has which host.
+    #[must_use]
+    pub const fn hosts(&self) -> &Hosts {
+        &self.hosts
+    }
+
+    /// Says whether a release is refused, so that hosts which it claims are free for others.
+    pub fn refuse(&mut self, release: &Resource, refused: bool) {
+        if self.hosts.refuse(&release.id, refused) {
+            self.moved.extend(release.claims());
+        }
+    }
+
+    /// Hosts that changed hands since this was asked last.
+    pub fn moved_hosts(&mut self) -> BTreeSet<String> {
+        std::mem::take(&mut self.moved)
+    }
+
+    fn hold(&mut self, id: &ReleaseId) {
+        let entries = [self.wanted.get(id), self.published.get(id)];
+        let hosts = entries.into_iter().flatten().flat_map(|entry| entry.served.hosts.iter().cloned()).collect();
+        self.moved.append(&mut self.hosts.hold(id, hosts));
+    }
+
+    fn note(&mut self, id: &ReleaseId) {
+        self.hold(id);
+        let differs = self.differs(id);
+        let differed = if differs { !self.changed.insert(id.clone()) } else { self.changed.remove(id) };
+        if !differs {
+            self.retreating.remove(id);
+        }
+        if differs || differed {
+            self.left_out.remove(id);
+            self.over_quota.remove(id);
+            self.shortened.remove(id);
+            self.clashes.remove(id);
+            // A change does not wait for the next attempt.
+            if matches!(self.state, State::Failing { .. }) {
+                self.state = State::Due;
+            }
+        }
+    }
+
+    /// Makes proxies ask for the filter again: nobody served it for a while, and those that came meanwhile gave up.
+    pub fn fetch_again(&mut self, since: String) {
+        self.fetch = Some(since);
+        self.carrier_changed();
+    }
+
+    /// Takes in whether proxies can get the filter.
+    pub fn filter_is(&mut self, reach: Reachability) {
+        self.filter_reach = reach;
+        if matches!(self.state, State::Idle | State::Failing { .. }) {
+            self.state = State::Due;
+        }
+    }
+
+    /// Takes in that a carrier was changed by somebody.
+    pub fn carrier_changed(&mut self) {
+        if self.state == State::Idle {
+            self.state = State::Due;
+        }
+    }
+
+    /// Whether there is something to write now.
+    pub fn is_due(&mut self, now: Instant) -> bool {
+        match &self.state {
+            State::Held { until: at } | State::Failing { retry_at: at, .. } if *at > now => false,
+            State::Held { .. } | State::Failing { .. } | State::Due => {
+                self.state = State::Due;
+                true
+            }
+            State::Idle => {
+                self.failing.values().any(|failing| failing.retry_at <= now) || self.changed.iter().any(|id| !self.waits(id))
+            }
+        }
+    }
+
+    /// Whether a change has no place in the documents until another one makes it.
+    fn waits(&self, id: &ReleaseId) -> bool {
+        let fails = || self.scopes_of(id).any(|scope| self.failing.contains_key(scope));
+        self.left_out.contains(id) || self.shortened.contains(id) || self.clashes.contains_key(id) || fails()
+    }
+
+    /// The scopes that an entry is in, or shall be in.
+    fn scopes_of(&self, id: &ReleaseId) -> impl Iterator<Item = &Scope> {
+        let entries = [self.wanted.get(id), self.published.get(id)];
+        entries.into_iter().flatten().flat_map(|entry| &entry.scopes)
+    }
+
+    /// When to look again, whatever else happens.
+    #[must_use]
+    pub fn requeue_at(&self) -> Option<Instant> {
+        let scopes = self.failing.values().map(|failing| failing.retry_at).min();
+        match self.state {
+            State::Held { until: at } | State::Failing { retry_at: at, .. } => Some(at),
+            State::Idle | State::Due => scopes,
+        }
+    }
+
+    /// The documents as they shall be, and what is missing for that.
+    ///
+    /// # Errors
+    /// They cannot be made; the condition says why, and what to do.
+    pub fn publication(&self, store: &Store, home: &dyn Home) -> Result<Publication, Condition> {
+        if let Some(lost) = &self.lost {
+            let missing = self.missing(lost, store);
+            if !missing.is_empty() {
+                return Err(Condition::new(Reason::DocumentUnreadable, lost.message(&missing)));
+            }
+        }
+        let documents = documents(&self.wanted, &self.published, &self.settings, self.bounds.quota).map_err(|cause| {
+            Condition::new(Reason::WriteFailed, format!("the document of all releases does not compile: {cause}"))
+        })?;
+        let (mut writes, mut blocked, mut kept) = (Vec::new(), BTreeMap::new(), BTreeSet::new());
+        for (scope, document) in &documents.scopes {
+            let name = home.carrier_name(scope);
+            let found = store.get(home.carrier(), &name).cloned();
+            kept.insert(name);
+            let url = found.as_ref().and_then(|found| home.module_url(found));
+            let module = self.filter.module(document.issues_cookies, url);
+            let other_module = found.is_some() && url != Some(&module.url);
+            let fetch = self.fetch.as_deref().or_else(|| home.fetch(found.as_ref()?));
+            let desired = home.carry(scope, &document.text, module, fetch).annotated(CONTROLLER, &self.bounds.controller);
+            if found.as_ref().is_some_and(|found| desired.is(found)) {
+                continue;
+            }
+            match found.as_ref().filter(|found| is_foreign(found)) {
+                Some(theirs) => {
+                    let cause =
+                        format!("{} exists already and was not created by Serin; delete it", full_name(home, theirs));
+                    blocked.insert(scope.clone(), cause);
+                }
+                None => writes.push(Write { scope: scope.clone(), desired, found, other_module }),
+            }
+        }
+        // Who loses the filter goes to stable too.
+        if self.retreating.is_empty() && writes.iter().any(|write: &Write| write.other_module) {
+            self.check_filter()?;
+        }
+        let ours = store.all(home.carrier()).filter(|carrier| home.scope_of(carrier).is_some());
+        let removals = ours.filter(|carrier| !kept.contains(&carrier.name())).cloned().collect();
+        let bytes = documents.scopes.get(&Scope::Mesh).map_or(0, |document| document.bytes);
+        Ok(Publication { documents, writes, removals, blocked, bytes })
+    }
+
+    /// The releases whose last good split is lost with a document, and which could not be built again yet.
+    fn missing(&self, lost: &Lost, store: &Store) -> Vec<ReleaseId> {
+        let concerned = |id: &ReleaseId| lost.releases.as_ref().is_none_or(|releases| releases.contains(id));
+        let live = store.releases().filter(|release| !release.leaves()).map(|release| &release.id);
+        live.filter(|id| concerned(id) && !self.wanted.contains_key(*id)).cloned().collect()
+    }
+
+    /// Takes in that a publication was written, but for scopes that failed; answers with the releases that go on from there: those
+    /// whose requests now go elsewhere, after which routes may go, and those that were told of a trouble.
+    pub fn wrote(
+        &mut self,
+        publication: Publication,
+        failing: BTreeMap<Scope, Failing>,
+        settle: Duration,
+        now: Instant,
+    ) -> BTreeSet<ReleaseId> {
+        let Fit { mut entries, left_out, over_quota, shortened, clashes } = publication.documents.fit;
+        self.scope_failures.retain(|scope, _| failing.contains_key(scope));
+        self.failing = failing;
+        // A release has moved once all of its proxies know.
+        let stuck = |id: &&ReleaseId| self.scopes_of(id).any(|scope| self.failing.contains_key(scope));
+        let stuck: BTreeSet<ReleaseId> = self.changed.iter().filter(stuck).cloned().collect();
+        for id in &stuck {
+            match self.published.get(id) {
+                Some(before) => entries.insert(id.clone(), Arc::clone(before)),
+                None => entries.remove(id),
+            };
+        }
+        // Where requests go, and what they ask routes for.
+        let leads = |entries: &Entries, id: &ReleaseId| {
+            entries.get(id).map(|entry| (versions_of(&entry.served), entry.served.routing_key.clone()))
+        };
+        let moved = |id: &&ReleaseId| leads(&entries, id) != leads(&self.published, id);
+        let mut next: BTreeSet<ReleaseId> = self.changed.iter().filter(moved).cloned().collect();
+        next.append(&mut self.told);
+        (self.published, self.lost, self.failures) = (entries, None, 0);
+        self.last_failure = None;
+        self.changed.clone().iter().for_each(|id| self.hold(id));
+        (self.left_out, self.over_quota, self.shortened, self.clashes) = (left_out, over_quota, shortened, clashes);
+        self.changed = std::mem::take(&mut self.changed).into_iter().filter(|id| self.differs(id)).collect();
+        self.retreating.retain(|id| self.changed.contains(id));
+        let held = publication.writes.iter().any(|write| write.other_module && !self.failing.contains_key(&write.scope));
+        self.state = if held { State::Held { until: now + settle } } else { State::Idle };
+        next
+    }
+
+    /// Takes in that a publication could not be made or written; the answer is the number of failures in a row.
+    pub const fn failed(&mut self) -> u32 {
+        self.failures = self.failures.saturating_add(1);
+        self.failures
+    }
+
+    /// Says when a publication that failed is tried again; answers with the releases that were told something else of it.
+    pub fn retry(&mut self, condition: Condition, retry_at: Instant) -> BTreeSet<ReleaseId> {
+        let differs = self.last_failure.as_ref().is_some_and(|last| *last != condition);
+        self.last_failure = Some(condition.clone());
+        self.state = State::Failing { retry_at, condition };
+        if differs { std::mem::take(&mut self.told) } else { BTreeSet::new() }
+    }
+
+    /// How often in a row a scope has failed, this time included.
+    pub fn failed_scope(&mut self, scope: &Scope) -> u32 {
+        let failures = self.scope_failures.entry(scope.clone()).or_insert(0);
+        *failures += 1;
+        *failures
+    }
+}
+
+fn full_name(home: &dyn Home, carrier: &Object) -> String {
+    format!("{} {}", home.carrier().name(), carrier.full_name())
+}

@@ -1,0 +1,120 @@
+//! Step 1, dereference: what a release names and what concerns it, from the copy of the cluster. Reads only; no client required.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value;
+use serin_release::ReleaseId;
+use serin_release::api::v1alpha1::CanaryRelease;
+
+use crate::deployments::{selected, stable_deployment};
+use crate::home::{Home, Site};
+use crate::hosts::Hosts;
+use crate::key::SERVICE_NAME;
+use crate::names::{RELEASE_LABEL, VERSION_LABEL, clone_name, service_of};
+use crate::reader::Reader;
+use crate::resource::Resource;
+use crate::service::{Service, count};
+use crate::{Kind, Object};
+
+/// All that a release's fate depends on, beside its own text.
+#[derive(Debug)]
+pub struct References {
+    /// The Service; `None` where the host is another one's or missing.
+    pub service: Option<Service>,
+    /// The number of ready endpoints by version.
+    pub ready: BTreeMap<String, u32>,
+    /// The number of ready endpoints whose pods do not say their version.
+    pub unlabelled: u32,
+    /// Deployments that concern it, by name: clones of its own, those whose pods are selected, and those that it names.
+    pub deployments: BTreeMap<String, Object>,
+    /// The release that stands in the way at one of the hosts.
+    pub rival: Option<ReleaseId>,
+    /// What the home has of it.
+    pub site: Box<dyn Site>,
+}
+
+impl References {
+    /// Whether stable has no ready endpoint while endpoints of versions that are not listed, or without one, are ready: a label was
+    /// changed under a running release.
+    #[must_use]
+    pub fn is_stranded(&self, stable: &str, listed: &BTreeSet<String>) -> bool {
+        let has = |version: &str| self.ready.get(version).is_some_and(|ready| *ready > 0);
+        let others = self.ready.keys().any(|version| !listed.contains(version) && has(version));
+        !has(stable) && (others || self.unlabelled > 0)
+    }
+}
+
+/// Gathers what concerns a release.
+#[must_use]
+pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hosts: &Hosts) -> References {
+    let namespace = release.id.namespace.as_str();
+    let parsed = release.parsed.as_ref().ok();
+    let host = parsed.map(CanaryRelease::host);
+    let name = host.as_deref().and_then(|host| service_of(host, namespace));
+    let object = name.and_then(|name| reader.get(Kind::Service, namespace, name));
+    let service = object.map(|object| Service::read(object));
+    let site = home.observe(release, object, reader);
+    let pods = object.map(|service| ready_pods(reader, namespace, &service.metadata.name));
+    let (mut ready, unlabelled) = pods.unwrap_or_default();
+    for (version, count) in site.endpoints() {
+        *ready.entry(version).or_default() += count;
+    }
+    let selector = service.as_ref().map_or_else(|| site.selector(), |service| service.selector.clone());
+    let deployments = deployments(release, parsed, &selector, reader);
+    References { ready, unlabelled, deployments, rival: rival(release, reader, hosts), service, site }
+}
+
+/// The release that stands in the way at one of the hosts.
+fn rival(release: &Resource, reader: &Reader<'_>, hosts: &Hosts) -> Option<ReleaseId> {
+    release
+        .claims()
+        .iter()
+        .find_map(|host| hosts.rival(&release.id, host, reader.claimants(host).map(|claimant| &**claimant)))
+}
+
+/// The Deployments that concern a release.
+fn deployments(
+    release: &Resource,
+    parsed: Option<&CanaryRelease>,
+    selector: &BTreeMap<String, String>,
+    reader: &Reader<'_>,
+) -> BTreeMap<String, Object> {
+    let namespace = release.id.namespace.as_str();
+    let clones = reader.labelled(Kind::Deployment, namespace, RELEASE_LABEL, &release.id.name);
+    // One label of the selector finds a few; whether all fit is looked at.
+    let labelled = selector.iter().next().map(|(label, value)| reader.labelled(Kind::Deployment, namespace, label, value));
+    let of_selector = labelled.into_iter().flatten().filter(|deployment| selected(deployment, selector));
+    let named = parsed.and_then(|release| release.spec.stable.deployment.as_deref());
+    let named = named.and_then(|name| reader.get(Kind::Deployment, namespace, name));
+    let by_name = |deployment: &Object| (deployment.metadata.name.clone(), deployment.clone());
+    let mut found: BTreeMap<String, Object> = clones.chain(of_selector).chain(named).map(by_name).collect();
+    if let Some(release) = parsed.filter(|release| release.spec.canaries.iter().any(|canary| canary.workload.is_some())) {
+        let stable = &release.spec.stable.version;
+        if let Ok(deployment) = stable_deployment(release, selector, &found).cloned() {
+            let names = release.spec.canaries.iter().map(|canary| clone_name(&deployment, stable, &canary.version));
+            let taken: Vec<&Object> = names.filter_map(|name| reader.get(Kind::Deployment, namespace, &name)).collect();
+            found.extend(taken.into_iter().map(by_name));
+        }
+    }
+    found
+}
+
+/// The ready endpoints of a Service by the versions that their pods say, and those whose pods say none.
+fn ready_pods(reader: &Reader<'_>, namespace: &str, service: &str) -> (BTreeMap<String, u32>, u32) {
+    let (mut ready, mut unlabelled) = (BTreeMap::new(), 0);
+    let mut seen = BTreeSet::new();
+    let slices = reader.labelled(Kind::EndpointSlice, namespace, SERVICE_NAME, service);
+    for endpoint in slices.flat_map(|slice| slice.list("/endpoints")) {
+        // Absent means unknown, which is to be taken for ready.
+        let is_ready = endpoint.pointer("/conditions/ready").and_then(Value::as_bool).unwrap_or(true);
+        let Some(pod) = endpoint.pointer("/targetRef/name").and_then(Value::as_str).filter(|_| is_ready) else { continue };
+        // A pod with addresses of both families is in two slices.
+        if seen.insert(pod) {
+            match reader.get(Kind::Pod, namespace, pod).and_then(|pod| pod.label(VERSION_LABEL)) {
+                Some(version) => count(&mut ready, Some(version), 1),
+                None => unlabelled += 1,
+            }
+        }
+    }
+    (ready, unlabelled)
+}

@@ -1,0 +1,145 @@
+//! Step 7, status: what a release's outcome looks like to its owner. No client required.
+
+use crate::conditions::{Condition, ConditionType, Reason};
+use crate::order::Served;
+use crate::outcome::Outcome;
+use crate::pass::Pass;
+use crate::progress;
+use crate::references::References;
+use crate::resource::Resource;
+use serin_config::{BUCKETS, ReleaseSplit, Weight};
+use serin_release::api::v1alpha1::{Phase, Status, StatusCondition, VersionStatus};
+
+/// The status after a pass. `trouble` is what kept Serin from writing or publishing what the pass came to.
+#[must_use]
+pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, now: &str) -> Status {
+    let resource = pass.resource;
+    let before = &resource.status;
+    let mut conditions = before.conditions.clone();
+    if trouble.is_none() {
+        // A pass that has nothing to say of the routes does not say that this is over.
+        conditions.retain(|condition| Reason::of(condition) != Some(Reason::DocumentUnreadable));
+    }
+    if !resource.leaves() {
+        for condition in of_outcome(pass, outcome, trouble) {
+            put(&mut conditions, condition.at(&before.conditions, resource.generation, now));
+        }
+    }
+    // Those of other versions come first.
+    conditions.sort_by_key(|condition| ConditionType::parse(&condition.kind));
+    let bad = first_bad(&conditions).filter(|_| !resource.leaves());
+    let (versions, canaries) = match pass.served {
+        Served::Entry(served) => shares(served, resource, pass.references),
+        // What proxies do is not known, so what was said of it last stays.
+        Served::Unknown => (before.versions.clone(), before.canaries.clone()),
+    };
+    Status {
+        observed_generation: Some(resource.generation),
+        phase: Some(phase(resource, &conditions)),
+        reason: bad.map(|condition| condition.reason.clone()),
+        message: bad.map(|condition| condition.message.clone()),
+        canaries,
+        versions,
+        allocation: match outcome {
+            Outcome::Routed(routed) => routed.allocation.clone(),
+            Outcome::Refused(_) | Outcome::Leaves(_) => before.allocation.clone(),
+        },
+        conditions,
+    }
+}
+
+/// The conditions that an outcome has something to say of.
+fn of_outcome(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>) -> Vec<Condition> {
+    let release = pass.resource.parsed.as_ref().ok();
+    let taken_over = match pass.served {
+        Served::Entry(published) => release.map(|release| progress::taken_over(release, published)),
+        // Who gets what is not known.
+        Served::Unknown => None,
+    };
+    match outcome {
+        Outcome::Refused(refusal) => {
+            // Of a refused release nothing is written, so nothing else can keep it from that. What acts of it does so still.
+            let unreadable = trouble.filter(|trouble| trouble.reason == Reason::DocumentUnreadable).cloned();
+            let taken_over = taken_over.filter(|_| !pass.served.is_nothing());
+            std::iter::once(refusal.condition()).chain(unreadable).chain(taken_over).collect()
+        }
+        Outcome::Routed(routed) => {
+            let accepted = Condition::new(Reason::Accepted, "the spec is valid and the host is free");
+            let [ready, programmed] = progress::conditions(pass, routed);
+            let programmed = trouble.cloned().unwrap_or(programmed);
+            [accepted, ready, programmed].into_iter().chain(taken_over).collect()
+        }
+        Outcome::Leaves(_) => Vec::new(),
+    }
+}
+
+fn put(conditions: &mut Vec<StatusCondition>, condition: StatusCondition) {
+    match conditions.iter_mut().find(|known| known.kind == condition.kind) {
+        Some(known) => *known = condition,
+        None => conditions.push(condition),
+    }
+}
+
+/// The first condition that does not hold and should: that nobody has taken over is no fault.
+fn first_bad(conditions: &[StatusCondition]) -> Option<&StatusCondition> {
+    let mut reasons = conditions.iter().filter_map(|condition| Some((condition, Reason::of(condition)?)));
+    let bad = reasons.find(|(_, reason)| {
+        let waits = matches!(reason, Reason::TakeoverNotReady | Reason::TakeoverPending);
+        !reason.holds() && (reason.kind() != ConditionType::TakenOver || waits)
+    });
+    bad.map(|(condition, _)| condition)
+}
+
+fn phase(resource: &Resource, conditions: &[StatusCondition]) -> Phase {
+    if resource.leaves() {
+        return Phase::Deleting;
+    }
+    let holds = |kind| Reason::among(conditions, kind).is_some_and(Reason::holds);
+    if !holds(ConditionType::Accepted) {
+        return Phase::Refused;
+    }
+    if !holds(ConditionType::Programmed) {
+        return Phase::Progressing;
+    }
+    match Reason::among(conditions, ConditionType::TakenOver) {
+        Some(Reason::TakenOver) => Phase::TakenOver,
+        Some(Reason::RolledBack) => Phase::RolledBack,
+        _ if !holds(ConditionType::Ready) => Phase::Progressing,
+        _ if resource.parsed.as_ref().is_ok_and(|release| release.spec.paused) => Phase::Paused,
+        _ => Phase::Active,
+    }
+}
+
+/// The share of each version of the requests that no rule takes, stable first; and the canaries' in one line.
+fn shares(served: Option<&ReleaseSplit>, resource: &Resource, references: &References) -> (Vec<VersionStatus>, String) {
+    let Some(served) = served else { return (Vec::new(), String::new()) };
+    let mut order = vec![served.stable.clone()];
+    let canaries = resource.parsed.iter().flat_map(|release| release.spec.canaries.iter().map(|canary| &canary.version));
+    for version in canaries.chain(crate::order::versions_of(served).iter()) {
+        if !order.contains(version) {
+            order.push(version.clone());
+        }
+    }
+    let canaries: u32 =
+        served.buckets.iter().filter(|(version, _)| *version != served.stable).map(|(_, buckets)| buckets).sum();
+    let share = |version: &String| match &served.takeover {
+        Some(takeover) => {
+            if takeover == version {
+                BUCKETS
+            } else {
+                0
+            }
+        }
+        None if *version == served.stable => BUCKETS.saturating_sub(canaries),
+        None => served.buckets.iter().filter(|(of, _)| of == version).map(|(_, buckets)| buckets).sum(),
+    };
+    let status = |version: &String| VersionStatus {
+        version: version.clone(),
+        share: Weight::from_buckets(share(version)).unwrap_or_default(),
+        ready: references.ready.get(version).copied().unwrap_or(0),
+    };
+    let versions: Vec<VersionStatus> = order.iter().map(status).collect();
+    let canaries = versions.iter().skip(1).map(|version| format!("{}={}", version.version, version.share));
+    let canaries = canaries.collect::<Vec<_>>().join(", ");
+    (versions, canaries)
+}

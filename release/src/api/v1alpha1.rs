@@ -1,0 +1,315 @@
+//! `CanaryRelease`: who gets which version of a service.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use serin_config::{BucketMap, Condition, Sticky, Weight};
+
+/// A canary release of one Service: its stable version, its canaries, and which requests each of them gets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CanaryRelease {
+    /// `serin.dev/v1alpha1`.
+    pub api_version: String,
+    /// `CanaryRelease`.
+    pub kind: String,
+    /// Name and namespace.
+    pub metadata: Metadata,
+    /// Desired state of the release.
+    pub spec: Spec,
+    /// Observed state of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<Status>,
+}
+
+/// The part of an object's metadata that Serin reads; other fields are allowed and ignored.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Metadata {
+    /// The name of the object.
+    pub name: String,
+    /// The namespace of the object.
+    #[serde(default = "default_namespace")]
+    pub namespace: String,
+}
+
+/// Desired state of the release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Spec {
+    /// Name of the Service to release, in the namespace of this object. A name that contains a dot is used as a host unchanged.
+    pub service: String,
+    /// Service ports that the release routes, each from 1 to 65535. Defaults to all HTTP ports of the Service.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ports: Vec<u16>,
+    /// The version that gets every request that no rule and no canary takes.
+    pub stable: Stable,
+    /// The versions on trial, each with its share of the requests.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub canaries: Vec<Canary>,
+    /// How a user is recognised, so that the same user gets the same version on every request. Without it each request is decided on its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+    /// Rules, in order. The first rule that matches a request decides it; weights decide requests that no rule matches.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<Rule>,
+    /// The version that gets every request, whatever rules and weights say. A canary's version takes over; stable's version rolls back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub takeover: Option<String>,
+    /// Keeps weights, rules and stickiness as they are now, whatever this object says. `takeover` still acts. Defaults to `false`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Where and how the mesh routes the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub routing: Option<Routing>,
+}
+
+/// The stable version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Stable {
+    /// Value of the label `version` on its pods.
+    pub version: String,
+    /// Name of its Deployment. Defaults to the Deployment of the Service's pods that have this version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deployment: Option<String>,
+}
+
+/// A version on trial.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Canary {
+    /// Value of the label `version` on its pods.
+    pub version: String,
+    /// Its share of the requests that no rule matches, in steps of 0.001 %, such as `12.5%`. Defaults to `0%`: only rules send requests to it.
+    #[serde(default)]
+    pub weight: Weight,
+    /// Lets Serin run the canary's pods, as a clone of stable's Deployment. Without it the canary's pods must exist already.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Workload>,
+}
+
+/// The fields in which a clone differs from stable's Deployment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Workload {
+    /// Image of each container that differs, by container name.
+    pub images: BTreeMap<String, String>,
+    /// Number of pods. Without it the clone starts with 1 and Serin leaves the number to whoever scales it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<u32>,
+}
+
+/// A rule: which version the requests that match it get.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Rule {
+    /// Name of the rule, unique in the release. Decisions and metrics show it.
+    pub name: String,
+    /// Conditions; the rule matches a request when all of them hold.
+    pub when: Vec<Condition>,
+    /// The version that matching requests get. Write either this or `split`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// Shares of canaries among matching requests; stable gets the rest. Write either this or `version`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<Vec<Share>>,
+    /// Stickiness of `split`. Defaults to the stickiness of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sticky: Option<Sticky>,
+}
+
+/// A version's share of a rule's requests.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Share {
+    /// Version of a canary.
+    pub version: String,
+    /// Its share of the matching requests, such as `10%`.
+    pub weight: Weight,
+}
+
+/// Where and how the mesh routes a release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Routing {
+    /// Who writes the VirtualService: `managed`, Serin does; `delegate`, the owner's VirtualService delegates to Serin's; `external`, the owner does and matches on the routing header. Defaults to `managed`.
+    #[serde(default)]
+    pub mode: RoutingMode,
+    /// Istio Gateways that route the release too, as `NAME` or `NAMESPACE/NAME`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gateways: Vec<String>,
+    /// Hosts that these gateways serve.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Settings of a VirtualService route, such as `timeout` or `retries`, copied unchanged to every route of the release.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub http: Option<Value>,
+}
+
+/// Who writes the route of a release.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum RoutingMode {
+    /// Serin does.
+    #[default]
+    Managed,
+    /// The owner's route delegates to Serin's.
+    Delegate,
+    /// The owner does.
+    External,
+}
+
+/// Observed state of the release.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Status {
+    /// The generation of the spec that this status describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// The state in one word, for people. Tools should read the conditions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub phase: Option<Phase>,
+    /// The reason of the first condition that does not hold and should; absent where there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+    /// The message of that condition: what is wrong, and what to do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// The canaries with their intended shares, such as `v2=5%, v3=1%`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub canaries: String,
+    /// The intended share and the ready endpoints of each version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<VersionStatus>,
+    /// The bucket maps: which bucket belongs to which version.
+    #[serde(default)]
+    pub allocation: Allocation,
+    /// The conditions `Accepted`, `Ready`, `Programmed` and `TakenOver`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conditions: Vec<StatusCondition>,
+}
+
+/// The state of a release in one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+pub enum Phase {
+    /// Something is still missing before the whole spec can act.
+    Progressing,
+    /// Weights and rules act as the spec says.
+    Active,
+    /// The split is frozen.
+    Paused,
+    /// A canary gets everything.
+    TakenOver,
+    /// Stable gets everything, by `takeover`.
+    RolledBack,
+    /// The spec was refused; the last good split keeps acting, if there was one.
+    Refused,
+    /// The release is being deleted.
+    Deleting,
+}
+
+impl Phase {
+    /// All phases.
+    pub const ALL: [Self; 7] =
+        [Self::Progressing, Self::Active, Self::Paused, Self::TakenOver, Self::RolledBack, Self::Refused, Self::Deleting];
+
+    /// Its name, as in a status and in metrics.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Progressing => "Progressing",
+            Self::Active => "Active",
+            Self::Paused => "Paused",
+            Self::TakenOver => "TakenOver",
+            Self::RolledBack => "RolledBack",
+            Self::Refused => "Refused",
+            Self::Deleting => "Deleting",
+        }
+    }
+}
+
+/// Observed state of one version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionStatus {
+    /// The version.
+    pub version: String,
+    /// Its intended share of the requests that no rule matches.
+    pub share: Weight,
+    /// Number of its ready endpoints.
+    pub ready: u32,
+}
+
+/// A condition in the standard form of Kubernetes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct StatusCondition {
+    /// `Accepted`, `Ready`, `Programmed` or `TakenOver`.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// The reason in one word, for tools.
+    pub reason: String,
+    /// The reason and what to do about it, for people.
+    pub message: String,
+    /// Time at which `status` last changed (RFC 3339).
+    pub last_transition_time: String,
+    /// The generation of the spec that this condition describes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+}
+
+/// The bucket maps of a release. With them a change of weights moves only the difference.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Allocation {
+    /// Bucket map of the canaries' weights.
+    #[serde(default)]
+    pub base: BucketMap,
+    /// Bucket maps of the rules that have a `split`, by rule name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub rules: BTreeMap<String, BucketMap>,
+}
+
+impl Status {
+    /// Whether it has bucket maps: a controller wrote it, and not only a part of it.
+    #[must_use]
+    pub fn has_buckets(&self) -> bool {
+        self.observed_generation.is_some() || self.allocation != Allocation::default()
+    }
+}
+
+impl CanaryRelease {
+    /// `NAMESPACE/NAME`, as decisions and metrics name it.
+    #[must_use]
+    pub fn id(&self) -> String {
+        format!("{}/{}", self.metadata.namespace, self.metadata.name)
+    }
+
+    /// The host of the Service in a mesh.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self.spec.service.contains('.') {
+            true => self.spec.service.clone(),
+            false => format!("{}.{}.svc.cluster.local", self.spec.service, self.metadata.namespace),
+        }
+    }
+
+    /// The hosts that the release claims: its Service's, and those at gateways if Serin writes the route there.
+    #[must_use]
+    pub fn claims(&self) -> Vec<String> {
+        let mut hosts = vec![self.host()];
+        if let Some(routing) = self.spec.routing.as_ref().filter(|routing| routing.mode == RoutingMode::Managed) {
+            hosts.extend(routing.hosts.iter().map(|host| host.to_lowercase()));
+        }
+        hosts
+    }
+}
+
+fn default_namespace() -> String {
+    "default".to_owned()
+}

@@ -1,0 +1,256 @@
+//! FILE of the command line: YAML documents, or a split document in JSON.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use serde::de::DeserializeOwned;
+use serin_config::SplitDocument;
+
+use crate::api::standalone::Standalone;
+use crate::api::v1alpha1::CanaryRelease;
+use crate::api::{API_VERSION, GROUP};
+use crate::compile::{Checked, compile};
+use crate::problem::{Problem, Problems};
+use crate::state::State;
+use crate::target::Target;
+use crate::yaml::{Content, Node, documents, from_node};
+
+/// What a file holds.
+#[derive(Clone, Debug)]
+pub enum File {
+    /// A split document.
+    Document(SplitDocument),
+    /// YAML documents; kinds that are not ours are left out.
+    Manifest(Manifest),
+}
+
+/// Our kinds in a file, in its order.
+#[derive(Clone, Debug, Default)]
+pub struct Manifest {
+    /// All `Standalone`s.
+    pub standalones: Vec<Standalone>,
+    /// All `CanaryRelease`s.
+    pub releases: Vec<CanaryRelease>,
+    /// The file's name and text, to find the lines of problems.
+    source: (String, Arc<str>),
+}
+
+/// What a path is called in messages.
+#[must_use]
+pub fn display_name(path: &Path) -> String {
+    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
+}
+
+/// Reads a file; `-` is standard input.
+///
+/// # Errors
+/// The file cannot be read, is not text, or does not parse.
+pub fn read(path: &Path) -> Result<File, Problems> {
+    parse(path, &bytes(path)?)
+}
+
+/// The bytes of a file; `-` is standard input.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn bytes(path: &Path) -> Result<Vec<u8>, Problem> {
+    let bytes = if path.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin().lock(), &mut bytes).map(|_| bytes)
+    } else {
+        std::fs::read(path)
+    };
+    bytes.map_err(|error| cannot_read(path, &error))
+}
+
+/// The problem of a file that cannot be read.
+#[must_use]
+pub fn cannot_read(path: &Path, error: &std::io::Error) -> Problem {
+    Problem::new("", format!("cannot be read: {error}"), "").in_file(display_name(path))
+}
+
+/// Reads the text of a file.
+///
+/// # Errors
+/// All documents that are not what they claim to be, with file, line, object and path.
+pub fn parse(path: &Path, bytes: &[u8]) -> Result<File, Problems> {
+    let name = display_name(path);
+    let text = std::str::from_utf8(bytes).map_err(|error| not_utf8(bytes, error.valid_up_to()).in_file(name.as_str()))?;
+    if is_split_document(text) {
+        let document = SplitDocument::parse(bytes).map_err(|error| of_document(&error).in_file(name.as_str()))?;
+        return Ok(File::Document(document));
+    }
+    let documents = documents(text).map_err(|problem| problem.in_file(name.as_str()))?;
+    let mut manifest = Manifest { source: (name, text.into()), ..Manifest::default() };
+    let mut problems = Vec::new();
+    for node in documents.iter().flat_map(objects) {
+        if let Err(problem) = manifest.add(node) {
+            let object = (problem.object.is_none() && !problem.path.is_empty()).then(|| id_of(node)).flatten();
+            let problem = Problem { object: object.or(problem.object.clone()), ..problem };
+            problems.push(problem.in_file(manifest.source.0.as_str()));
+        }
+    }
+    if problems.is_empty() { Ok(File::Manifest(manifest)) } else { Err(Problems(problems)) }
+}
+
+fn not_utf8(bytes: &[u8], at: usize) -> Problem {
+    let before = bytes.get(..at).unwrap_or_default();
+    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
+    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    let byte = bytes.get(at).copied().unwrap_or_default();
+    Problem::new("", format!("byte 0x{byte:02x} is not UTF-8"), "save the file as UTF-8").at((number(line), number(column)))
+}
+
+fn of_document(error: &serin_config::DocumentError) -> Problem {
+    match error {
+        serin_config::DocumentError::Compile(error) => Problem::of_sentence(error.path(), &error.cause().to_string()),
+        error => {
+            let text = error.to_string();
+            let (path, sentence) = text.split_once(": ").unwrap_or(("", &text));
+            Problem::of_sentence(path, sentence)
+        }
+    }
+}
+
+/// A split document is the one JSON object that has splits; everything else is YAML, JSON objects of a cluster included.
+fn is_split_document(text: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Head {
+        splits: Option<serde::de::IgnoredAny>,
+        kind: Option<serde::de::IgnoredAny>,
+    }
+    if !text.trim_start().starts_with('{') {
+        return false;
+    }
+    match serde_json::from_str::<Head>(text) {
+        Ok(head) => head.kind.is_none() && (head.splits.is_some() || text.contains("\"version\"")),
+        // Broken JSON of which the engine can say where.
+        Err(_) => text.contains("\"splits\"") && !text.contains("\"kind\""),
+    }
+}
+
+/// The objects of a document: those of a list, as `kubectl get -o yaml` prints several, else the document itself.
+fn objects(document: &Node) -> Vec<&Node> {
+    let kind = document.get("kind").and_then(Node::scalar).unwrap_or_default();
+    match document.get("items").map(|items| &items.content) {
+        Some(Content::List(items)) if kind.ends_with("List") => items.iter().collect(),
+        Some(Content::Null) if kind.ends_with("List") => Vec::new(),
+        _ => vec![document],
+    }
+}
+
+/// `NAMESPACE/NAME` of an object, as far as it says so; `Standalone` for that kind, of which a file has one.
+fn id_of(object: &Node) -> Option<String> {
+    let kind = object.get("kind").and_then(Node::scalar)?;
+    if kind == "Standalone" {
+        return Some(kind.to_owned());
+    }
+    let metadata = object.get("metadata")?;
+    let text = |name: &str| metadata.get(name).and_then(Node::scalar);
+    Some(format!("{}/{}", text("namespace").unwrap_or("default"), text("name")?))
+}
+
+impl Manifest {
+    fn add(&mut self, node: &Node) -> Result<(), Problem> {
+        let head = |name: &str| node.get(name).and_then(Node::scalar);
+        let (Some(api_version), Some(kind)) = (head("apiVersion"), head("kind")) else {
+            return Err(without_kind(node));
+        };
+        match (api_version, kind) {
+            (API_VERSION, "CanaryRelease") => self.releases.push(of_kind(node)?),
+            (API_VERSION, "Standalone") => self.standalones.push(of_kind(node)?),
+            _ => check_foreign(node, api_version, kind)?,
+        }
+        Ok(())
+    }
+
+    /// The same problem with file, line and character, found by its object and path.
+    #[must_use]
+    pub fn place(&self, problem: Problem) -> Problem {
+        let (name, text) = &self.source;
+        let problem = if name.is_empty() { problem } else { problem.in_file(name.as_str()) };
+        if problem.line.is_some() {
+            return problem;
+        }
+        let documents = documents(text).unwrap_or_default();
+        let found = documents.iter().flat_map(objects).find(|node| id_of(node).is_some() && id_of(node) == problem.object);
+        match found {
+            Some(node) => {
+                let place = node.place_of(&problem.path);
+                problem.at(place)
+            }
+            None => problem,
+        }
+    }
+
+    /// The name of the file, as messages give it.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        &self.source.0
+    }
+}
+
+fn of_kind<T: DeserializeOwned>(node: &Node) -> Result<T, Problem> {
+    from_node(node, "")
+}
+
+fn without_kind(node: &Node) -> Problem {
+    let example = format!("start it with `apiVersion: {API_VERSION}` and `kind: CanaryRelease`");
+    let problem = match &node.content {
+        Content::Map(_) if node.get("kind").is_some() => "this document has no `apiVersion`",
+        Content::Map(_) if node.get("apiVersion").is_some() => "this document has no `kind`",
+        Content::Map(_) => "this document has no `apiVersion` and `kind`",
+        _ => "this document is not an object with fields",
+    };
+    Problem::new("", problem, example).at(node.place)
+}
+
+/// Objects of others pass; one that is probably meant to be ours does not.
+fn check_foreign(node: &Node, api_version: &str, kind: &str) -> Result<(), Problem> {
+    let group = api_version.split('/').next().unwrap_or_default();
+    let ours = ["CanaryRelease", "Standalone"].iter().find(|ours| ours.eq_ignore_ascii_case(kind));
+    let place = |field: &str| node.entry(field).map_or(node.place, |(key, _)| key.place);
+    let meant = group == GROUP || group.starts_with("serin") || ours == Some(&"CanaryRelease");
+    match ours {
+        Some(ours) if meant && api_version != API_VERSION => {
+            let problem = format!("`{api_version}` has no {ours}");
+            Err(Problem::new("apiVersion", problem, format!("write `{API_VERSION}`")).at(place("apiVersion")))
+        }
+        _ if group == GROUP => {
+            let problem = format!("`{kind}` of `{api_version}` is not known");
+            Err(Problem::new("kind", problem, "write `CanaryRelease` or `Standalone`").at(place("kind")))
+        }
+        _ => Ok(()),
+    }
+}
+
+impl File {
+    /// The checked document of the file: releases apply to the hosts that their Services have in a mesh.
+    ///
+    /// # Errors
+    /// What is wrong with releases or the document.
+    pub fn compile(self, path: &Path) -> Result<Checked, Problems> {
+        match self {
+            Self::Document(mut document) => {
+                let split = document.embed_automata().map_err(|error| of_document(&error.into()));
+                let split = split.map_err(|problem| problem.in_file(display_name(path)))?;
+                Ok(Checked { document, split, state: State::default() })
+            }
+            Self::Manifest(manifest) => {
+                let targets: Vec<_> =
+                    manifest.releases.iter().map(|release| (release.clone(), Target::in_mesh(release))).collect();
+                if targets.is_empty() {
+                    let problem =
+                        Problem::new("", "has no CanaryRelease and is not a split document", "add a CanaryRelease");
+                    return Err(problem.in_file(display_name(path)).into());
+                }
+                compile(&targets, &State::default(), SplitDocument::new(Vec::new()))
+                    .map_err(|Problems(problems)| Problems(problems.into_iter().map(|one| manifest.place(one)).collect()))
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

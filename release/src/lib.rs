@@ -1,0 +1,27 @@
+//! Releases as their owners write them, and the way from their text to a checked document.
+//!
+//! ```text
+//! FILE ─ file ─► CanaryRelease, Standalone ─ validate ─ weights ─ entry ─► SplitDocument ─ Split::compile ─► Checked
+//! ```
+//! Pure: nothing here knows a cluster's client, a runtime or a command line.
+
+pub mod api;
+pub mod compile;
+pub mod entry;
+pub mod file;
+pub mod id;
+pub mod limits;
+pub mod problem;
+pub mod reference;
+pub mod state;
+pub mod target;
+pub mod validate;
+pub mod weights;
+pub mod yaml;
+
+pub use compile::{Checked, compile};
+pub use id::{ReleaseId, ReleaseIdError};
+pub use problem::{Problem, Problems};
+pub use state::{Kept, State};
+pub use target::Target;
+pub use validate::validate;
