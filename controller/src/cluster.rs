@@ -36,6 +36,7 @@ use serin_mesh::digest::digest;
 use serin_mesh::documents::{Filter, Module};
 use serin_mesh::order::Pace;
 use serin_mesh::pass::Settings;
+use serin_release::domain::ClusterDomain;
 use tokio::net::TcpListener;
 use tokio::sync::watch as channel;
 use tokio::task::JoinSet;
@@ -64,9 +65,16 @@ pub struct Controller {
     /// Root namespace of the mesh, where a WasmPlugin applies to every proxy.
     #[arg(long, env = "SERIN_ROOT_NAMESPACE", default_value = "istio-system")]
     root_namespace: String,
+    /// Domain of the cluster, in which the hosts of Services are [default: as in the resolver of the pod, else `cluster.local`].
+    #[arg(long, env = "SERIN_CLUSTER_DOMAIN", value_name = "DOMAIN")]
+    cluster_domain: Option<ClusterDomain>,
     /// Namespaces whose waypoints may serve Services of other namespaces, separated by commas. Serin writes a WasmPlugin there.
     #[arg(long, env = "SERIN_WAYPOINT_NAMESPACES", value_delimiter = ',')]
     waypoint_namespaces: Vec<String>,
+    /// Hosts that releases may have at gateways, as `NAMESPACE=HOST` separated by commas; `*` stands for any namespace, and a host may be a
+    /// pattern such as `*.example.com`. Without a list a namespace may have what Gateways serve to it.
+    #[arg(long, env = "SERIN_GATEWAY_HOSTS", value_name = "NAMESPACE=HOST", value_delimiter = ',', value_parser = gateway_host)]
+    gateway_hosts: Vec<(String, String)>,
     /// Name of this process in the Lease. A random suffix is added.
     #[arg(long, env = "POD_NAME", default_value = "serin")]
     identity: String,
@@ -79,7 +87,7 @@ pub struct Controller {
     /// Whether metrics at --metrics-listen are shown only for a bearer token whose account may `get` the URL `/metrics`.
     #[arg(long, env = "SERIN_METRICS_AUTH", value_name = "BOOL", default_value = "true", action = ArgAction::Set, requires = "metrics_listen")]
     metrics_auth: bool,
-    /// Base URL at which proxies fetch the filter from the controller [default: `http://serin.NAMESPACE.svc.cluster.local:8080`].
+    /// Base URL at which proxies fetch the filter from the controller [default: `http://serin.NAMESPACE.svc.DOMAIN:8080`].
     #[arg(long, env = "SERIN_SERVE_URL")]
     serve_url: Option<String>,
     /// URL from which proxies fetch the filter instead of from the controller: oci://, file://, http:// or https://.
@@ -194,6 +202,12 @@ impl Controller {
         Ok(Settings { document, pace, workloads: self.workloads })
     }
 
+    /// The domain of the cluster: as it is said, else as the resolver of the pod knows it.
+    fn domain(&self) -> ClusterDomain {
+        let of_resolver = || ClusterDomain::of_resolver(&std::fs::read_to_string("/etc/resolv.conf").ok()?);
+        self.cluster_domain.clone().or_else(of_resolver).unwrap_or_default()
+    }
+
     fn filter(&self) -> Result<Filter, Failure> {
         let check = |option: &str, url: &str, schemes: &[&str]| match schemes.iter().any(|scheme| url.starts_with(scheme)) {
             true => Ok(()),
@@ -202,8 +216,10 @@ impl Controller {
             }
         };
         let Some(url) = &self.filter_url else {
-            let base =
-                self.serve_url.clone().unwrap_or_else(|| format!("http://serin.{}.svc.cluster.local:8080", self.namespace));
+            let base = self
+                .serve_url
+                .clone()
+                .unwrap_or_else(|| format!("http://{}:8080", self.domain().host("serin", &self.namespace)));
             check("--serve-url", &base, &["http://", "https://"])?;
             let served = |bytes| {
                 let sha256 = digest(bytes);
@@ -227,7 +243,7 @@ impl Controller {
         }
         let metrics = Metrics::new();
         let ready = Arc::new(AtomicBool::new(false));
-        tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %self.listen, filter = filter.any.url, "serin controller");
+        tracing::info!(version = env!("CARGO_PKG_VERSION"), listen = %self.listen, filter = filter.any.url, domain = %self.domain(), "serin controller");
 
         let (stop, stopped) = channel::channel(false);
         let access = (self.metrics_listen.is_some() && self.metrics_auth)
@@ -267,6 +283,13 @@ impl Controller {
         }
         Ok(())
     }
+}
+
+/// Reads `NAMESPACE=HOST`.
+fn gateway_host(text: &str) -> Result<(String, String), String> {
+    let parts = text.trim().split_once('=').filter(|(namespace, host)| !namespace.is_empty() && !host.is_empty());
+    let (namespace, host) = parts.ok_or("write NAMESPACE=HOST, such as `shop=*.shop.example.com`")?;
+    Ok((namespace.to_owned(), host.to_ascii_lowercase()))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, Failure> {

@@ -74,13 +74,15 @@ fn table(text: &str) -> String {
 #[cfg(feature = "cluster")]
 #[must_use]
 pub fn labels() -> String {
+    use crate::cluster::apply::SCALE_MANAGER;
     use crate::cluster::modules::{KEY, LABEL, config_map};
     use serin_mesh::desired::APPLIED;
     use serin_mesh::entry::Scope;
     use serin_mesh::home::Home;
     use serin_mesh::home::istio::{Istio, ObjectNames};
-    use serin_mesh::names::{ALL, MANAGED_BY, MANAGER, RELEASE_LABEL, VERSION_LABEL, clone_name};
+    use serin_mesh::names::{ALL, CONTROLLER, MANAGED_BY, MANAGER, RELEASE_LABEL, VERSION_LABEL, clone_name};
     use serin_mesh::resource::FINALIZER;
+    use serin_mesh::workload::SIZED;
     use serin_mesh::{Metadata, Object};
 
     let id = serin_release::ReleaseId::new("NAMESPACE", "NAME");
@@ -94,7 +96,8 @@ pub fn labels() -> String {
     format!(
         "<!-- Generated from the constants of the controller; `make golden` writes it. -->\n\
          # Labels, annotations and names of objects\n\n\
-         Serin writes every object by server-side apply with the field manager `{MANAGER}`. It never changes or deletes an object that \
+         Serin writes every object by server-side apply with the field manager `{MANAGER}`; `{SCALE_MANAGER}` holds a number of pods \
+         that is left to whoever scales. It never changes or deletes an object that \
          lacks its labels.\n\n\
          ## What Serin reads\n\n\
          | label | on | meaning |\n|---|---|---|\n\
@@ -106,6 +109,8 @@ pub fn labels() -> String {
          | label `{RELEASE_LABEL}` | every object that Serin creates | the name of its release in the same namespace; `{ALL}` on WasmPlugins |\n\
          | label `{LABEL}: \"true\"` | ConfigMaps | holds a module of the filter, under the key `{KEY}` |\n\
          | annotation `{APPLIED}` | every object that Serin creates | a digest of the fields that were applied last |\n\
+         | annotation `{SIZED}` | Deployments of canaries | their number of pods is Serin's, as `replicas` says |\n\
+         | annotation `{CONTROLLER}` | WasmPlugins | the namespace of the controller that writes to the mesh |\n\
          | finalizer `{FINALIZER}` | CanaryReleases | keeps the release until its objects are removed in the safe order |\n\n\
          ## Names\n\n\
          | object | name |\n|---|---|\n\

@@ -57,9 +57,9 @@ pub fn check<'a>(pass: &Pass<'a>, memory: &mut Memory) -> Checked<'a> {
 
 /// The host is there, in this namespace, and no other release has it.
 fn check_host(resource: &Resource, release: &CanaryRelease, references: &References) -> Result<(), Refusal> {
-    let own = format!(".{}.svc.cluster.local", resource.id.namespace);
     // A ServiceEntry for it, or a gateway that serves it, gives nobody a Service of another namespace.
-    let others = |host: &String| host.ends_with(".svc.cluster.local") && !host.ends_with(&own);
+    let (domain, namespace) = (&release.domain, &resource.id.namespace);
+    let others = |host: &String| domain.has(host) && domain.service_of(host, namespace).is_none();
     if let Some(host) = release.claims().into_iter().find(others) {
         return Err(Refusal::OtherNamespace(host));
     }

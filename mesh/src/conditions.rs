@@ -92,6 +92,8 @@ reasons! {
             "There is no Gateway of a name that `spec.routing.gateways` lists."
         HostNotServed "HostNotServed" false Warning
             "None of the Gateways serves the host to routes of the namespace: `servers[].hosts` of a Gateway say so. Let its owner add the host, or correct it."
+        HostNotAllowed "HostNotAllowed" false Warning
+            "An administrator has listed which hosts each namespace may have at gateways (`--gateway-hosts`), and this one is not among them. Ask for it, or correct the host."
         NameTaken "NameTaken" false Warning
             "An object that Serin did not create has the name that Serin would use. Rename or delete it."
         SubsetTaken "SubsetTaken" false Warning
@@ -108,6 +110,8 @@ reasons! {
             "Every version has a ready endpoint."
         CanaryNotReady "CanaryNotReady" false Warning
             "A canary does not have a ready endpoint. Stable gets its requests until it has one. Then the same people come back to it."
+        PodsMissing "PodsMissing" false Normal
+            "A canary has fewer ready pods than `minReady` asks for, or, with `replicas: share`, than its weight needs. It gets what they can carry, and more with each pod that becomes ready."
         StableNotReady "StableNotReady" false Warning
             "Stable does not have a ready endpoint. Serin never promotes a canary by itself. Set `spec.takeover` to send everything to one."
         StableRelabelled "StableRelabelled" false Warning
@@ -134,6 +138,8 @@ reasons! {
             "The controller does not get the filter at the url from which proxies load it. Proxies that have it keep it. Others send every request to stable. Correct `--serve-url` or `--filter-url`, the Service or a NetworkPolicy."
         DocumentUnreadable "DocumentUnreadable" false Warning
             "The WasmPlugin holds a document that this version of Serin cannot read, and the last good split of a release is nowhere else. Proxies keep it, and nothing is published until each release could be rebuilt. Correct the releases that the message names, or delete the WasmPlugin to go on without their last good splits."
+        Overwritten "Overwritten" false Warning
+            "Something else changes an object of Serin's again and again. Serin changes it back, less often each time. Take the object out of what that tool applies. The message names both."
         WriteFailed "WriteFailed" false Warning
             "The API server refused a write, or did not answer. Serin tries again by itself. The message has the API server's words."
     }

@@ -36,7 +36,10 @@ pub(crate) fn stable_deployment<'a>(
     let found: Vec<&Object> = deployments.values().filter(of_stable).collect();
     match found.as_slice() {
         [one] => Ok(*one),
-        [] => Err(format!("no Deployment of the Service's pods has the label version={version}; name the one to clone")),
+        [] => Err(format!(
+            "no Deployment of the Service's pods has the label version={version}; name the one to clone, or, where a StatefulSet or another \
+             controller runs them, leave `workload` out and run the canary's pods in the same way"
+        )),
         several => {
             let names: Vec<&str> = several.iter().map(|deployment| deployment.metadata.name.as_str()).collect();
             Err(format!("{} have the label version={version}; name the one to clone", names.join(" and ")))

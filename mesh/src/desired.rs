@@ -65,6 +65,16 @@ impl Desired {
     }
 }
 
+impl Desired {
+    /// Whether an object is as the API server has kept what was applied last: an admission webhook or policy may have changed it on
+    /// the way, and would do so again.
+    #[must_use]
+    pub fn was_applied(&self, found: &Object) -> bool {
+        let metadata = self.body.get("metadata");
+        found.metadata.changed_by.is_none() && metadata.is_some_and(|wanted| marked(found, wanted))
+    }
+}
+
 /// Whether an object has all wanted labels and annotations.
 fn marked(found: &Object, wanted: &Value) -> bool {
     let has = |field: &str, found: &BTreeMap<String, String>| {

@@ -11,6 +11,7 @@ use std::sync::Arc;
 
 use serin_config::SplitDocument;
 use serin_release::api::v1alpha1::CanaryRelease;
+use serin_release::domain::ClusterDomain;
 
 use crate::conditions::Condition;
 use crate::desired::Desired;
@@ -26,6 +27,11 @@ use crate::{Content, Kind, Name, Object};
 
 /// The objects of one kind of mesh.
 pub trait Home: fmt::Debug + Send + Sync {
+    /// The domain of the cluster.
+    fn domain(&self) -> ClusterDomain {
+        ClusterDomain::default()
+    }
+
     /// What an object of a kind of its own is found by, beside its name.
     fn keys(&self, kind: Kind, object: &Content) -> Vec<Key>;
 
@@ -61,7 +67,8 @@ pub trait Home: fmt::Debug + Send + Sync {
 /// A copy of a cluster whose objects are found by their names and labels, and by what a home reads.
 #[must_use]
 pub fn store(home: Arc<dyn Home>) -> Store {
-    Store::new(Box::new(move |kind, object| [common_keys(kind, object), home.keys(kind, object)].concat()))
+    let domain = home.domain();
+    Store::new(Box::new(move |kind, object| [common_keys(kind, object), home.keys(kind, object)].concat()), domain)
 }
 
 /// What a home has of one release, and what is around it there.

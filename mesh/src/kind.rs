@@ -21,6 +21,8 @@ pub enum Kind {
     ServiceEntry,
     /// Istio's Gateway.
     Gateway,
+    /// Istio's Sidecar.
+    Sidecar,
     /// Istio's VirtualService.
     VirtualService,
     /// Istio's DestinationRule.
@@ -31,7 +33,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::CanaryRelease,
         Self::Namespace,
         Self::Service,
@@ -41,6 +43,7 @@ impl Kind {
         Self::WorkloadEntry,
         Self::ServiceEntry,
         Self::Gateway,
+        Self::Sidecar,
         Self::VirtualService,
         Self::DestinationRule,
         Self::WasmPlugin,
@@ -58,6 +61,7 @@ impl Kind {
             Self::WorkloadEntry => ["networking.istio.io", "v1", "WorkloadEntry", "workloadentries"],
             Self::ServiceEntry => ["networking.istio.io", "v1", "ServiceEntry", "serviceentries"],
             Self::Gateway => ["networking.istio.io", "v1", "Gateway", "gateways"],
+            Self::Sidecar => ["networking.istio.io", "v1", "Sidecar", "sidecars"],
             Self::VirtualService => ["networking.istio.io", "v1", "VirtualService", "virtualservices"],
             Self::DestinationRule => ["networking.istio.io", "v1", "DestinationRule", "destinationrules"],
             Self::WasmPlugin => ["extensions.istio.io", "v1alpha1", "WasmPlugin", "wasmplugins"],

@@ -6,9 +6,11 @@
 //! Pure: nothing here knows a cluster's client, a runtime or a command line. Time and objects come in, what to write goes out.
 //! What is particular to a kind of mesh stands behind [`home::Home`].
 
+pub mod capacity;
 pub mod check;
 pub mod cleanup;
 pub mod conditions;
+pub mod contest;
 mod deployments;
 pub mod desired;
 pub mod digest;

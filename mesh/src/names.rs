@@ -28,24 +28,6 @@ pub fn release_of(object: &Content) -> Option<&str> {
     object.label(RELEASE_LABEL)
 }
 
-/// A host as it is read in an object of a namespace: a name without dots is a Service there.
-#[must_use]
-pub fn qualified(host: &str, namespace: &str) -> String {
-    if host.contains('.') || host == "*" { host.to_owned() } else { service_host(host, namespace) }
-}
-
-/// The host of a Service.
-#[must_use]
-pub fn service_host(name: &str, namespace: &str) -> String {
-    format!("{name}.{namespace}.svc.cluster.local")
-}
-
-/// The Service of a namespace that a host is of.
-#[must_use]
-pub fn service_of<'a>(host: &'a str, namespace: &str) -> Option<&'a str> {
-    host.strip_suffix(".svc.cluster.local")?.strip_suffix(namespace)?.strip_suffix('.')
-}
-
 /// Whether a host, or a wildcard such as `*.example.com`, covers a host.
 #[must_use]
 pub fn matches_host(pattern: &str, host: &str) -> bool {
@@ -99,8 +81,6 @@ mod tests {
 
     #[test]
     fn hosts_are_read_as_istio_reads_them() {
-        assert_eq!(qualified("reviews", "shop"), "reviews.shop.svc.cluster.local");
-        assert_eq!(qualified("reviews.other", "shop"), "reviews.other");
         let host = "reviews.shop.svc.cluster.local";
         for (pattern, covers) in [
             ("*", true),
@@ -113,19 +93,6 @@ mod tests {
             ("reviews.shop", false),
         ] {
             assert_eq!(matches_host(pattern, host), covers, "{pattern}");
-        }
-    }
-
-    #[test]
-    fn a_host_of_the_namespace_is_that_of_a_service() {
-        assert_eq!(service_of("reviews.shop.svc.cluster.local", "shop"), Some("reviews"));
-        for host in [
-            "reviews.other.svc.cluster.local",
-            "reviews.shop.example.com",
-            "shop.svc.cluster.local",
-            "a.bshop.svc.cluster.local",
-        ] {
-            assert_eq!(service_of(host, "shop"), None, "{host}");
         }
     }
 

@@ -41,6 +41,8 @@ pub struct Metadata {
     pub finalizers: Vec<String>,
     /// Whether it is being deleted.
     pub deleting: bool,
+    /// Who else has changed more than its status since Serin wrote it last; `None` where it is as Serin's write left it.
+    pub changed_by: Option<String>,
     /// When it was made: RFC 3339 in UTC, so that texts are in the order of times.
     pub created: Option<String>,
 }
@@ -101,6 +103,7 @@ impl Object {
             annotations: string_map(metadata.get("annotations")),
             finalizers: strings(metadata.get("finalizers")).map(str::to_owned).collect(),
             deleting: metadata.get("deletionTimestamp").is_some(),
+            changed_by: None,
             created: text("/creationTimestamp"),
         };
         Self::new(metadata, if fields.is_empty() { Value::Null } else { Value::Object(fields) })

@@ -189,36 +189,3 @@ pub fn versions_of(split: &ReleaseSplit) -> BTreeSet<String> {
         std::iter::once(split.stable.clone()).chain(runs(&split.buckets)).chain(rules).chain(split.takeover.clone());
     versions.collect()
 }
-
-/// The entry as it may be served: what would lead to a version that cannot take requests leads to stable. The rules keep their
-/// places, so that nobody falls through to another one.
-#[must_use]
-pub fn servable(split: &ReleaseSplit, usable: &BTreeSet<String>) -> ReleaseSplit {
-    let stable = &split.stable;
-    let or_stable = |version: &String| if usable.contains(version) { version.clone() } else { stable.clone() };
-    let runs =
-        |runs: &Vec<(String, u32)>| joined(runs.iter().map(|(version, buckets)| (or_stable(version), *buckets)), stable);
-    let mut served = split.clone();
-    served.buckets = runs(&split.buckets);
-    for rule in &mut served.rules {
-        rule.version = rule.version.as_ref().map(or_stable);
-        rule.buckets = rule.buckets.as_ref().map(runs);
-    }
-    served.takeover = split.takeover.clone().filter(|version| usable.contains(version) || version == stable);
-    served
-}
-
-/// Runs of buckets with neighbours of one version made one. Stable has what is left over, so that its last run is not written.
-pub(crate) fn joined(runs: impl Iterator<Item = (String, u32)>, stable: &str) -> Vec<(String, u32)> {
-    let mut result: Vec<(String, u32)> = Vec::new();
-    for (version, buckets) in runs {
-        match result.last_mut() {
-            Some((last, sum)) if *last == version => *sum += buckets,
-            _ => result.push((version, buckets)),
-        }
-    }
-    if result.last().is_some_and(|(version, _)| version == stable) {
-        result.pop();
-    }
-    result
-}

@@ -35,6 +35,8 @@ pub struct Routed {
     pub asked: Vec<String>,
     /// Those of them that no route leads to yet.
     pub pending: Vec<String>,
+    /// What canaries lack of the pods that their weights need, in words.
+    pub lacking: Vec<String>,
     /// What the owner still has to do for the routes.
     pub gap: Option<Condition>,
     /// When to look again.

@@ -4,6 +4,7 @@ use std::time::Instant;
 
 use serin_config::SplitDocument;
 
+use crate::contest::Contests;
 use crate::entry::Entry;
 use crate::gate::Gate;
 use crate::order::{Pace, Served, Timers};
@@ -17,6 +18,8 @@ pub struct Memory {
     pub timers: Timers,
     /// What the gate said last.
     pub gate: Gate,
+    /// Its objects that somebody else changes.
+    pub contests: Contests,
 }
 
 /// What is the same for all releases.

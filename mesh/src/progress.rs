@@ -15,7 +15,10 @@ use crate::workload;
 pub(crate) fn conditions(pass: &Pass<'_>, routed: &Routed) -> [Condition; 2] {
     let asked: Vec<&str> = routed.asked.iter().map(String::as_str).collect();
     let stable = asked.first().copied().unwrap_or_default();
-    [ready(stable, &asked, pass.references), routed.gap.clone().unwrap_or_else(|| programmed(routed, pass.served))]
+    [
+        ready(stable, &asked, pass.references, &routed.lacking),
+        routed.gap.clone().unwrap_or_else(|| programmed(routed, pass.served)),
+    ]
 }
 
 fn programmed(routed: &Routed, served: Served<'_>) -> Condition {
@@ -59,9 +62,12 @@ fn without_key(split: &ReleaseSplit) -> String {
 }
 
 /// Whether all versions that requests are sent to have endpoints; stable comes first.
-fn ready(stable: &str, asked: &[&str], references: &References) -> Condition {
+fn ready(stable: &str, asked: &[&str], references: &References, lacking: &[String]) -> Condition {
     let has = |version: &str| references.ready.get(version).copied().unwrap_or(0);
     let missing: Vec<&str> = asked.iter().copied().filter(|version| has(version) == 0).collect();
+    if missing.is_empty() && !lacking.is_empty() {
+        return Condition::new(Reason::PodsMissing, lacking.join("; "));
+    }
     if missing.is_empty() {
         return Condition::new(Reason::AllReady, format!("endpoints are ready for {}", asked.join(", ")));
     }
@@ -144,6 +150,7 @@ mod tests {
             entry: entry.map(Arc::new),
             allocation: Default::default(),
             asked: Vec::new(),
+            lacking: Vec::new(),
             pending: pending.iter().map(|version| (*version).to_owned()).collect(),
             gap: None,
             requeue_at: None,

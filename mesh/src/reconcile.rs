@@ -16,11 +16,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serin_config::ReleaseSplit;
+use serin_release::api::v1alpha1::Replicas;
 
+use crate::capacity::{self, Capacity};
 use crate::check::{Accepted, Checked};
 use crate::entry::Entry;
 use crate::home::Plan;
-use crate::order::{Order, order, servable, versions_of};
+use crate::names::clone_name;
+use crate::order::{Order, order, versions_of};
 use crate::outcome::{Outcome, Routed, Writes};
 use crate::pass::{Memory, Pass};
 use crate::{Kind, leave, workload};
@@ -58,13 +61,12 @@ pub fn build(pass: &Pass<'_>, checked: Checked<'_>, order: &Order) -> Outcome {
 
 fn route(pass: &Pass<'_>, accepted: &Accepted<'_>, order: &Order) -> Routed {
     let wanted = &accepted.compiled.wanted;
-    let ready = |version: &&String| pass.references.ready.get(*version).is_some_and(|ready| *ready > 0);
-    let usable: BTreeSet<String> = order.routable.iter().filter(ready).cloned().collect();
+    let capacity = Capacity::of(pass, accepted, &order.routable);
     let entry = order.routable.contains(&wanted.stable).then(|| {
         Arc::new(Entry {
             allocation: accepted.allocation.clone(),
             wanted: wanted.clone(),
-            served: ReleaseSplit { routing_key: order.routing_key.clone().flatten(), ..servable(wanted, &usable) },
+            served: ReleaseSplit { routing_key: order.routing_key.clone().flatten(), ..capacity.limits.serve(wanted) },
             automata: accepted.compiled.automata.clone(),
             scopes: pass.references.site.scopes(),
         })
@@ -76,6 +78,7 @@ fn route(pass: &Pass<'_>, accepted: &Accepted<'_>, order: &Order) -> Routed {
         entry,
         allocation: accepted.allocation.clone(),
         gap: pass.references.site.gap(&names, &pass.settings.document.routing_header),
+        lacking: capacity.lacking(pass, accepted),
         pending: asked.iter().filter(|version| !order.routable.contains(*version)).cloned().collect(),
         asked,
         requeue_at: order.requeue_at,
@@ -108,7 +111,16 @@ fn writes(pass: &Pass<'_>, accepted: &Accepted<'_>, order: &Order) -> Writes {
     let mut writes = Writes { objects: site.desired(&plan), removals: site.surplus(&plan), disowned: Vec::new() };
     for canary in &release.spec.canaries {
         let Some((deployment, own)) = accepted.stable_deployment.as_ref().zip(canary.workload.as_ref()) else { continue };
-        let clone = workload::deployment(pass.resource, deployment, stable, &canary.version, own);
+        let name = clone_name(deployment, stable, &canary.version);
+        let replicas = own.replicas.map(|replicas| match replicas {
+            Replicas::Count(count) => count,
+            Replicas::Share => {
+                let now = pass.references.deployments.get(&name).map(capacity::size);
+                let all = capacity::size(deployment);
+                capacity::replicas(&accepted.compiled.wanted, pass.served, &canary.version, all, now)
+            }
+        });
+        let clone = workload::deployment(pass.resource, deployment, (stable, &canary.version), own, replicas);
         // Before its route is there a new pod would get a share of everybody's requests, as any pod of the Service does.
         if order.routable.contains(&canary.version) || pass.references.deployments.contains_key(&clone.name) {
             writes.objects.push(clone);

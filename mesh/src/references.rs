@@ -10,7 +10,7 @@ use crate::deployments::{selected, stable_deployment};
 use crate::home::{Home, Site};
 use crate::hosts::Hosts;
 use crate::key::SERVICE_NAME;
-use crate::names::{RELEASE_LABEL, VERSION_LABEL, clone_name, service_of};
+use crate::names::{RELEASE_LABEL, VERSION_LABEL, clone_name};
 use crate::reader::Reader;
 use crate::resource::Resource;
 use crate::service::{Service, count};
@@ -50,7 +50,7 @@ pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hos
     let namespace = release.id.namespace.as_str();
     let parsed = release.parsed.as_ref().ok();
     let host = parsed.map(CanaryRelease::host);
-    let name = host.as_deref().and_then(|host| service_of(host, namespace));
+    let name = parsed.zip(host.as_deref()).and_then(|(parsed, host)| parsed.domain.service_of(host, namespace));
     let object = name.and_then(|name| reader.get(Kind::Service, namespace, name));
     let service = object.map(|object| Service::read(object));
     let site = home.observe(release, object, reader);

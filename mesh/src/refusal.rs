@@ -95,6 +95,21 @@ pub enum Refusal {
         /// The namespace of the release.
         namespace: String,
     },
+    /// An administrator does not let the namespace have the host.
+    #[error(
+        "spec.routing.hosts[{index}]: an administrator lets namespace {namespace} have {hosts} at gateways, and not `{host}`; ask one to add it to \
+         --gateway-hosts, or correct the host"
+    )]
+    HostNotAllowed {
+        /// The position in the list.
+        index: usize,
+        /// The host.
+        host: String,
+        /// The namespace of the release.
+        namespace: String,
+        /// What it may have.
+        hosts: String,
+    },
     /// An object of somebody else has the name of one of ours.
     #[error("{0} exists already and was not created by Serin; rename or delete it")]
     NameTaken(String),
@@ -147,6 +162,7 @@ impl Refusal {
             Self::ForeignVirtualService { .. } => Reason::ForeignVirtualService,
             Self::GatewayNotFound { .. } => Reason::GatewayNotFound,
             Self::HostNotServed { .. } => Reason::HostNotServed,
+            Self::HostNotAllowed { .. } => Reason::HostNotAllowed,
             Self::NameTaken(_) => Reason::NameTaken,
             Self::SubsetTaken { .. } => Reason::SubsetTaken,
             Self::StableDeployment(_) => Reason::StableDeployment,

@@ -4,6 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use serin_release::api::API_VERSION;
 use serin_release::api::v1alpha1::{CanaryRelease, Metadata, Status};
+use serin_release::domain::ClusterDomain;
 use serin_release::yaml::from_value;
 use serin_release::{Problem, ReleaseId};
 
@@ -55,14 +56,20 @@ pub struct Age {
 }
 
 impl Resource {
-    /// Reads an object.
+    /// Reads an object of a cluster of the usual domain.
     #[must_use]
     pub fn read(object: &Object) -> Self {
+        Self::read_in(&ClusterDomain::default(), object)
+    }
+
+    /// Reads an object.
+    #[must_use]
+    pub fn read_in(domain: &ClusterDomain, object: &Object) -> Self {
         let meta = &object.metadata;
         let id = ReleaseId::new(&*meta.namespace, &*meta.name);
         let status = object.data.get("status").and_then(|status| Status::deserialize(status).ok()).unwrap_or_default();
         Self {
-            parsed: parse(object, &id, &status),
+            parsed: parse(object, &id, &status, domain),
             id,
             uid: meta.uid.clone(),
             generation: meta.generation,
@@ -110,13 +117,14 @@ impl Resource {
     }
 }
 
-fn parse(object: &Object, id: &ReleaseId, status: &Status) -> Result<CanaryRelease, Problem> {
+fn parse(object: &Object, id: &ReleaseId, status: &Status, domain: &ClusterDomain) -> Result<CanaryRelease, Problem> {
     let spec = object.data.get("spec").unwrap_or(&Value::Null);
     let spec = from_value(spec, "spec").map_err(|problem| problem.in_object(id.to_string()))?;
     Ok(CanaryRelease {
         api_version: API_VERSION.to_owned(),
         kind: "CanaryRelease".to_owned(),
         metadata: Metadata { name: id.name.clone(), namespace: id.namespace.clone() },
+        domain: domain.clone(),
         spec,
         status: Some(status.clone()),
     })

@@ -34,7 +34,7 @@ fn empty_zeros(spec: &Spec, split: &mut ReleaseSplit) {
         true => (stable.clone(), *buckets),
         false => (version.clone(), *buckets),
     });
-    split.buckets = crate::order::joined(runs, &stable);
+    split.buckets = serin_release::served::joined(runs, &stable);
 }
 
 #[cfg(test)]

@@ -15,6 +15,8 @@ pub struct Service {
     pub selector: BTreeMap<String, String>,
     /// Whether it is a name of something outside of the cluster.
     pub external: bool,
+    /// Whether it has no address of its own, so that its name is that of its pods.
+    pub headless: bool,
 }
 
 /// A port of a Service.
@@ -44,6 +46,7 @@ impl Service {
             ports: service.list("/spec/ports").filter_map(port).collect(),
             selector: service.string_map("/spec/selector"),
             external: service.text("/spec/type") == Some("ExternalName"),
+            headless: service.text("/spec/clusterIP") == Some("None"),
         }
     }
 }

@@ -9,6 +9,7 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use serin_release::ReleaseId;
+use serin_release::domain::ClusterDomain;
 
 use crate::few::Few;
 use crate::key::Key;
@@ -50,6 +51,7 @@ pub struct Store {
     /// Names are shared with `kinds`: most keys find one object.
     index: BTreeMap<Key, Few<Arc<Name>>>,
     keys: Keys,
+    domain: ClusterDomain,
 }
 
 #[derive(Debug, Default)]
@@ -69,8 +71,8 @@ impl fmt::Debug for Store {
 impl Store {
     /// An empty copy, whose objects are found by these keys too.
     #[must_use]
-    pub fn new(keys: Keys) -> Self {
-        Self { kinds: HashMap::new(), releases: BTreeMap::new(), index: BTreeMap::new(), keys }
+    pub fn new(keys: Keys, domain: ClusterDomain) -> Self {
+        Self { kinds: HashMap::new(), releases: BTreeMap::new(), index: BTreeMap::new(), keys, domain }
     }
 
     /// Takes in what a watch has seen.
@@ -113,7 +115,7 @@ impl Store {
         let changed = !before.as_ref().is_some_and(|before| same(before, &object));
         let old: BTreeSet<Key> = before.iter().filter(|_| changed).flat_map(|before| self.keys_of(kind, before)).collect();
         if kind == Kind::CanaryRelease {
-            self.releases.insert(id_of(&name), Arc::new(Resource::read(&object)));
+            self.releases.insert(id_of(&name), Arc::new(Resource::read_in(&self.domain, &object)));
         }
         if !changed {
             return None;

@@ -25,12 +25,17 @@ fn checked(objects: &[(Kind, Value)], name: &str) -> String {
 /// The same of a controller that writes Deployments, or does not.
 fn checked_by(objects: &[(Kind, Value)], name: &str, workloads: bool) -> String {
     let home = Istio { root_namespace: "istio-system".to_owned(), ..Istio::default() };
+    checked_at(&home, objects, name, workloads)
+}
+
+/// The same in a mesh of these settings.
+fn checked_at(home: &Istio, objects: &[(Kind, Value)], name: &str, workloads: bool) -> String {
     let mut store = store(Arc::new(home.clone()));
     for (kind, object) in objects {
         store.put(*kind, Object::from_json(object.clone()));
     }
     let resource = store.release(&ReleaseId::new("shop", name)).unwrap();
-    let references = dereference(resource, &Reader::new(&store), &home, &Hosts::default());
+    let references = dereference(resource, &Reader::new(&store), home, &Hosts::default());
     let pace = Pace { settle: Duration::ZERO, drain: Duration::ZERO };
     let settings = Settings { document: SplitDocument::new(Vec::new()), pace, workloads };
     let served = Served::Entry(None);
@@ -281,4 +286,54 @@ fn a_subset_of_the_owners_is_not_taken_for_ours() {
     assert_eq!(said(json!({"version": "v2", "track": "canary"}), "2026-02-01T00:00:00Z"), "accepted");
     // What came after ours does nothing.
     assert_eq!(said(json!({"track": "canary"}), "2026-03-01T00:00:01Z"), "accepted");
+}
+
+#[test]
+fn hosts_are_those_of_the_clusters_domain() {
+    let home = Istio { domain: "corp.local".parse().unwrap(), ..Istio::default() };
+    let of = |host: &str| {
+        let mut release = release("r", "2026-01-01T00:00:00Z", &json!([]));
+        release.1["spec"]["service"] = json!(host);
+        let objects = [service(&json!({"ports": [{"port": 80}]})), release];
+        checked_at(&home, &objects.into_iter().chain(pods(&[("a", Some("v1"))])).collect::<Vec<_>>(), "r", true)
+    };
+    assert_eq!((of("reviews"), of("reviews.shop.svc.corp.local")), ("accepted".to_owned(), "accepted".to_owned()));
+    assert!(of("reviews.bank.svc.corp.local").starts_with("OtherNamespace: "));
+    assert!(of("ratings").contains("ratings.shop.svc.corp.local"));
+    assert!(of("reviews.shop.svc.cluster.local").starts_with("ServiceNotFound: "));
+}
+
+#[test]
+fn clients_that_no_route_reaches_are_told_of() {
+    let gap = |spec: &Value, sidecars: &[(&str, Value)]| {
+        let home = Istio { root_namespace: "istio-system".to_owned(), ..Istio::default() };
+        let mut store = store(Arc::new(home.clone()));
+        let named = |(namespace, egress): &(&str, Value)| {
+            (Kind::Sidecar, json!({"metadata": {"namespace": namespace, "name": "default"}, "spec": {"egress": egress}}))
+        };
+        let objects = [service(spec), release("r", "2026-01-01T00:00:00Z", &json!([]))];
+        for (kind, object) in objects.into_iter().chain(sidecars.iter().map(named)) {
+            store.put(kind, Object::from_json(object));
+        }
+        let resource = store.release(&ReleaseId::new("shop", "r")).unwrap();
+        let references = dereference(resource, &Reader::new(&store), &home, &Hosts::default());
+        let gap = references.site.gap(&["v1", "v2"], "x-serin-version");
+        gap.map(|gap| format!("{}: {}", gap.reason.name(), gap.message))
+    };
+    let usual = json!({"ports": [{"port": 80}]});
+    assert_eq!(gap(&usual, &[]), None);
+    assert_eq!(
+        gap(&json!({"clusterIP": "None", "ports": [{"port": 80}]}), &[]).unwrap(),
+        "NotRouted: the Service is headless, so that a client of the mesh picks a pod itself, by DNS, and no route changes it; give the \
+         Service a cluster IP"
+    );
+    let egress = |host: &str| json!([{"hosts": [host]}]);
+    let cut = "NotRouted: Sidecar shop/default keeps the Service from clients of namespace shop, whose requests go past the release, to any \
+               version; add `./*` or the host to the `egress` of the Sidecar";
+    assert_eq!(gap(&usual, &[("shop", egress("istio-system/*"))]).as_deref(), Some(cut));
+    // The namespace's own Sidecar counts, and else the one of the root namespace.
+    assert_eq!(gap(&usual, &[("shop", egress("./*")), ("istio-system", egress("istio-system/*"))]), None);
+    let of_root = cut.replace("shop/default", "istio-system/default");
+    assert_eq!(gap(&usual, &[("istio-system", egress("istio-system/*"))]), Some(of_root));
+    assert_eq!(gap(&usual, &[("istio-system", egress("./*")), ("other", egress("~/*"))]), None);
 }

@@ -7,12 +7,15 @@
 
 pub mod api;
 pub mod compile;
+pub mod domain;
 pub mod entry;
 pub mod file;
 pub mod id;
 pub mod limits;
+pub mod patch;
 pub mod problem;
 pub mod reference;
+pub mod served;
 pub mod state;
 pub mod target;
 pub mod validate;

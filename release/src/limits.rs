@@ -27,7 +27,7 @@ pub fn most_items(field: &str) -> usize {
     }
 }
 
-/// Adds a problem for each text and list of a spec that is too long. Settings of routes are the mesh's business.
+/// Adds a problem for each text and list of a spec that is too long. Settings of routes and of pods are others' business.
 pub(crate) fn check(value: &Value, field: &str, path: &str, problems: &mut Vec<Problem>) {
     match value {
         Value::String(text) => {
@@ -51,7 +51,7 @@ pub(crate) fn check(value: &Value, field: &str, path: &str, problems: &mut Vec<P
             }
         }
         Value::Object(fields) => {
-            for (name, value) in fields.iter().filter(|(name, _)| *name != "http") {
+            for (name, value) in fields.iter().filter(|(name, _)| !matches!(name.as_str(), "http" | "patch")) {
                 check(value, name, &format!("{path}.{name}"), problems);
             }
         }

@@ -11,6 +11,7 @@ use serin_config::{Algorithm, BUCKETS, Sticky, Weight, check_version_name};
 
 use crate::api::v1alpha1::{Canary, CanaryRelease, Rule, Spec};
 use crate::limits;
+use crate::patch;
 use crate::problem::{Problem, Problems};
 
 /// Checks a release. `routing_header` is the header that carries the version, in lower case.
@@ -121,8 +122,11 @@ impl Check<'_> {
 
     fn workload(&mut self, path: &str, canary: &Canary) {
         let Some(workload) = &canary.workload else { return };
+        if let Some(Err((at, cause))) = workload.patch.as_ref().map(patch::check) {
+            self.problems.push(Problem::of_sentence(format!("{path}.workload.patch{at}"), &cause));
+        }
         let path = format!("{path}.workload.images");
-        if workload.images.is_empty() {
+        if workload.images.is_empty() && workload.patch.is_none() {
             self.refuse(&path, "there is no image", "write at least one `CONTAINER: IMAGE`");
         }
         for (container, image) in &workload.images {

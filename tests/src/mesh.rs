@@ -126,6 +126,12 @@ pub fn process(action: &str, name: &str) -> Result<()> {
     run(Command::new(script).args([action, name]), "").map(|_| ())
 }
 
+/// The domain of the cluster: `MESH_DOMAIN`, where a mesh was started with another one.
+#[must_use]
+pub fn domain() -> String {
+    std::env::var("MESH_DOMAIN").unwrap_or_else(|_| serin_release::domain::ClusterDomain::USUAL.to_owned())
+}
+
 /// A Service `reviews` in a namespace of its own, with Deployments of these versions and numbers of pods, all of them ready.
 ///
 /// # Errors

@@ -3,6 +3,8 @@
 : "${BIN:?}" "${ENVOY_BIN:?}" "${KUBECTL:?}" "${RUN:?}"
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 export KUBECONFIG=$here/kubeconfig.yaml
+# The domain of the cluster, in which the hosts of Services are.
+DOMAIN=${MESH_DOMAIN:-cluster.local}
 # Seconds that a process may take to be ready, to end by itself, and to end once it is killed. Machines are busy.
 READY=120 GRACE=15 KILLED=60
 
@@ -78,7 +80,7 @@ run_istiod() {
     VALIDATION_WEBHOOK_CONFIG_NAME= INJECTION_WEBHOOK_CONFIG_NAME= \
     PILOT_ENABLE_ALPN_FILTER=false PILOT_ENABLE_METADATA_EXCHANGE=false PILOT_ENABLE_GATEWAY_API=false \
     PILOT_DEBOUNCE_AFTER=20ms ENABLE_DEBUG_ENDPOINT_AUTH=false \
-    "$BIN/pilot-discovery" discovery --kubeconfig "$KUBECONFIG" --meshConfig "$here/mesh.yaml" --domain cluster.local \
+    "$BIN/pilot-discovery" discovery --kubeconfig "$KUBECONFIG" --meshConfig "$here/mesh.yaml" --domain "$DOMAIN" \
     --grpcAddr 127.0.0.1:15010 --secureGRPCAddr "" --httpAddr 127.0.0.1:18090 --httpsAddr "" \
     --monitoringAddr 127.0.0.1:15014 --ctrlz_port 0
   await istiod curl -sf --max-time 5 http://127.0.0.1:18090/ready
@@ -104,13 +106,13 @@ run_agent() {
   launch_in_pod "$name-agent" "$root" env DISABLE_ENVOY=true POD_NAME="$name-0" POD_NAMESPACE=shop INSTANCE_IP=127.0.0.1 ISTIO_META_CLUSTER_ID=Kubernetes \
     PROXY_CONFIG='{"discoveryAddress":"127.0.0.1:15010","controlPlaneAuthPolicy":"NONE","proxyMetadata":{},"statusPort":'"$status_port"'}' \
     CA_ADDR=127.0.0.1:15010 FILE_MOUNTED_CERTS=false PILOT_CERT_PROVIDER=none XDS_AUTH_PROVIDER= JWT_POLICY=none \
-    "$BIN/pilot-agent" proxy "$type" --domain shop.svc.cluster.local
+    "$BIN/pilot-agent" proxy "$type" --domain "shop.svc.$DOMAIN"
   await "$name-agent" test -S "$root/etc/istio/proxy/XDS"
 }
 
 run_envoy() {
   local name=$1 type=$2 admin=$3 labels=$4 root=$RUN/$1
-  sed -e "s|NODE_TYPE|$type|; s|POD|$name-0|; s|APP|$name|; s|NODE_LABELS|$labels|; s|ADMIN_PORT|$admin|; s|XDS_SOCKET|$root/etc/istio/proxy/XDS|" \
+  sed -e "s|NODE_TYPE|$type|; s|POD|$name-0|; s|APP|$name|; s|CLUSTER_DOMAIN|$DOMAIN|; s|NODE_LABELS|$labels|; s|ADMIN_PORT|$admin|; s|XDS_SOCKET|$root/etc/istio/proxy/XDS|" \
     "$here/envoy.yaml" >"$root/envoy.yaml"
   launch_in_pod "$name" "$root" "$ENVOY_BIN" -c "$root/envoy.yaml" --concurrency 2 --disable-hot-restart --log-level warning
   await "$name" curl -sf --max-time 5 "http://127.0.0.1:$admin/ready"

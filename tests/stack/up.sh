@@ -21,6 +21,12 @@ for folder in /var/lib/*/; do
 done
 mount -n --move "$RUN/lib" /var/lib
 
+# The resolver of a pod, by which the controller finds the domain of the cluster.
+if [ "$DOMAIN" != cluster.local ]; then
+  printf 'search shop.svc.%s svc.%s %s\nnameserver 127.0.0.1\n' "$DOMAIN" "$DOMAIN" "$DOMAIN" >"$RUN/resolv.conf"
+  mount --bind "$RUN/resolv.conf" /etc/resolv.conf
+fi
+
 openssl genrsa -out "$RUN/certs/sa.key" 2048 2>/dev/null
 echo 'admintoken,admin,admin,system:masters' >"$RUN/certs/tokens.csv"
 say 'etcd and kube-apiserver'

@@ -5,8 +5,12 @@
 mod definition;
 #[path = "cluster/docs.rs"]
 mod docs;
+#[path = "cluster/domain.rs"]
+mod domain;
 #[path = "cluster/faults.rs"]
 mod faults;
+#[path = "cluster/fights.rs"]
+mod fights;
 #[path = "cluster/filter.rs"]
 mod filter;
 #[path = "cluster/hostile.rs"]
@@ -32,7 +36,7 @@ mod story;
 #[path = "cluster/workloads.rs"]
 mod workloads;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
 use libtest_mimic::{Arguments, Trial};
@@ -58,43 +62,57 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         rollback::TESTS,
         stable::TESTS,
         faults::TESTS,
+        fights::TESTS,
+        domain::TESTS,
         hostile::TESTS,
     ];
     let trial = |&(name, test): &(&'static str, fn() -> Outcome)| need::test(name, needs, test);
     all.iter().flat_map(|tests| tests.iter().map(trial)).chain(docs::trials(needs)).collect()
 }
 
+/// The domain of a second mesh, and the group of the tests that run there.
+const OTHER_DOMAIN: &str = "corp.example";
+const OF_OTHER_DOMAIN: &str = "domain::";
+
 fn main() -> ExitCode {
     let mut arguments = Arguments::from_args();
     let inside = std::env::var_os("SERIN_MESH").is_some();
-    let chosen = trials(&[]).iter().any(|trial| !arguments.is_filtered_out(trial));
-    if !inside && chosen && !arguments.list && Need::Mesh.missing().is_none() {
-        return outside();
-    }
+    let needs: &[Need] = if inside { &[] } else { &[Need::Mesh] };
+    let mut trials = trials(needs);
     if inside {
+        let other = std::env::var_os("MESH_DOMAIN").is_some();
+        trials.retain(|trial| trial.name().starts_with(OF_OTHER_DOMAIN) == other);
         // One mesh, and processes of it that are stopped: one test at a time.
         arguments.test_threads = Some(1);
         if let Err(error) = serin_tests::mesh::install() {
             eprintln!("cannot install into the mesh: {error}");
             return ExitCode::FAILURE;
         }
+    } else if !arguments.list && Need::Mesh.missing().is_none() {
+        let chosen = |other: bool| {
+            let mut of_mesh = trials.iter().filter(|trial| trial.name().starts_with(OF_OTHER_DOMAIN) == other);
+            of_mesh.any(|trial| !arguments.is_filtered_out(trial))
+        };
+        let meshes = [(chosen(false), None), (chosen(true), Some(OTHER_DOMAIN))];
+        let codes: Vec<bool> = meshes.into_iter().filter(|(chosen, _)| *chosen).map(|(_, domain)| outside(domain)).collect();
+        return if codes.iter().all(|passed| *passed) { ExitCode::SUCCESS } else { ExitCode::FAILURE };
     }
-    let needs: &[Need] = if inside { &[] } else { &[Need::Mesh] };
-    libtest_mimic::run(&arguments, trials(needs)).exit_code()
+    libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Runs this program again inside of a mesh.
-fn outside() -> ExitCode {
+/// Runs this program again inside of a mesh; whether it passed.
+fn outside(domain: Option<&str>) -> bool {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("stack/run.sh");
-    let this = std::env::current_exe();
-    let status = this
-        .and_then(|this| Command::new(script).arg(this).args(std::env::args_os().skip(1)).env("SERIN_MESH", "1").status());
-    match status {
-        Ok(status) if status.success() => ExitCode::SUCCESS,
-        Ok(_) => ExitCode::FAILURE,
+    let run = |this: PathBuf| {
+        let mut command = Command::new(script);
+        command.arg(this).args(std::env::args_os().skip(1)).env("SERIN_MESH", "1").env_remove("MESH_DOMAIN");
+        command.envs(domain.map(|domain| ("MESH_DOMAIN", domain))).status()
+    };
+    match std::env::current_exe().and_then(run) {
+        Ok(status) => status.success(),
         Err(error) => {
             eprintln!("cannot run tests/stack/run.sh: {error}");
-            ExitCode::FAILURE
+            false
         }
     }
 }

@@ -14,11 +14,15 @@ use super::convert::{api_resource, from_dynamic};
 use super::lease::Fence;
 use super::metrics::{Metrics, Verb};
 use kube::api::DynamicObject;
-use serin_mesh::desired::Desired;
+use serin_mesh::desired::{APPLIED, Desired};
 use serin_mesh::names::{MANAGED_BY, MANAGER, RELEASE_LABEL};
 use serin_mesh::resource::{FINALIZER, Resource};
+use serin_mesh::workload::SIZED;
 use serin_mesh::{Kind, Object};
 use serin_release::api::v1alpha1::Status;
+
+/// Holds the number of pods of a clone that is left to whoever scales it, until somebody does.
+pub(crate) const SCALE_MANAGER: &str = "serin-scale";
 
 /// Why a write did not happen.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -90,12 +94,26 @@ impl Writer {
         self.run(kind, Verb::Delete, &name.namespace, &name.name, request).await
     }
 
+    /// Lets another field manager hold the number of a Deployment's pods, so that it stays when Serin leaves it to whoever scales.
+    ///
+    /// # Errors
+    /// See [`WriteError`].
+    pub async fn hand_over(&self, found: &Object, replicas: u32) -> Result<Object, WriteError> {
+        let (kind, name) = (Kind::Deployment, found.name());
+        let metadata = json!({"name": name.name, "namespace": name.namespace});
+        let mut body = json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": metadata, "spec": {"replicas": replicas}});
+        at_revision(&mut body, found.metadata.resource_version.as_deref());
+        let api = self.api(kind, &name.namespace);
+        let request = async { api.patch(&name.name, &PatchParams::apply(SCALE_MANAGER), &Patch::Apply(&body)).await };
+        self.run(kind, Verb::Apply, &name.namespace, &name.name, request).await.map(from_dynamic)
+    }
+
     /// Takes Serin's labels off a Deployment that stays.
     ///
     /// # Errors
     /// See [`WriteError`].
     pub async fn disown(&self, namespace: &str, name: &str) -> Result<Object, WriteError> {
-        let body = json!({"metadata": {"labels": {MANAGED_BY: null, RELEASE_LABEL: null}, "annotations": {serin_mesh::desired::APPLIED: null}}});
+        let body = json!({"metadata": {"labels": {MANAGED_BY: null, RELEASE_LABEL: null}, "annotations": {APPLIED: null, SIZED: null}}});
         let api = self.api(Kind::Deployment, namespace);
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let request = async { api.patch(name, &parameters, &Patch::Merge(&body)).await };

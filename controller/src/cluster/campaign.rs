@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use serin_mesh::Kind;
+use serin_mesh::contest::Contests;
 use serin_mesh::documents::Filter;
 use serin_mesh::home::istio::Istio;
 use serin_mesh::home::{Home, store};
@@ -144,7 +145,9 @@ impl Replica {
         let recorder = Recorder::new(self.client.clone(), reporter);
         let home: Arc<dyn Home> = Arc::new(Istio {
             root_namespace: self.controller.root_namespace.clone(),
+            domain: self.controller.domain(),
             waypoint_namespaces: self.controller.waypoint_namespaces.iter().cloned().collect(),
+            gateway_hosts: self.controller.gateway_hosts.clone(),
         });
         let bounds = Bounds { controller: self.controller.namespace.clone(), quota: self.controller.namespace_quota };
         let leader = Leader {
@@ -155,6 +158,7 @@ impl Replica {
             queue: Queue::default(),
             memories: BTreeMap::new(),
             publisher: Publisher::new(self.settings.document.clone(), self.filter.clone(), bounds),
+            contests: Contests::default(),
             filter_reach,
             // Of a filter from elsewhere nobody was deprived.
             fetch_again: was_vacant && self.controller.filter_url.is_none(),

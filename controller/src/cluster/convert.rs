@@ -1,9 +1,13 @@
 //! Objects between kube's client and the mesh: the one place that knows both forms.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
 use kube::api::{DynamicObject, ObjectMeta};
 use kube::core::{ApiResource, GroupVersionKind, PartialObjectMeta};
 use serde_json::Value;
+use serin_mesh::names::MANAGER;
 use serin_mesh::{Kind, Metadata, Object};
+
+use super::apply::SCALE_MANAGER;
 
 /// What the client needs to address the objects of a kind.
 pub(crate) fn api_resource(kind: Kind) -> ApiResource {
@@ -21,9 +25,21 @@ pub(crate) fn from_metadata(object: PartialObjectMeta<DynamicObject>) -> Object 
     Object::new(metadata(object.metadata), Value::Null)
 }
 
-/// Who wrote which field is left behind: nobody asks, and it is half of the memory.
+/// Who has changed an object of Serin's last, other than its status, if that was not Serin. The API server tells times in whole seconds.
+fn changed_by(fields: &[ManagedFieldsEntry]) -> Option<String> {
+    let at = |entry: &ManagedFieldsEntry| entry.time.as_ref().map(|time| time.0);
+    let is_ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(MANAGER);
+    let of_object = fields.iter().filter(|entry| entry.subresource.as_deref() != Some("status"));
+    let ours = of_object.clone().filter(is_ours).filter_map(at).max()?;
+    let others = of_object.filter(|entry| !is_ours(entry) && entry.manager.as_deref() != Some(SCALE_MANAGER));
+    others.filter(|entry| at(entry) >= Some(ours)).max_by_key(|entry| at(entry))?.manager.clone()
+}
+
+/// Who wrote which field is left behind but for that: nobody asks, and it is half of the memory.
 fn metadata(meta: ObjectMeta) -> Metadata {
+    let changed_by = changed_by(meta.managed_fields.as_deref().unwrap_or_default());
     Metadata {
+        changed_by,
         namespace: meta.namespace.unwrap_or_default(),
         name: meta.name.unwrap_or_default(),
         uid: meta.uid.unwrap_or_default(),

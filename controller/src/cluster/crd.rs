@@ -10,7 +10,7 @@ use kube::core::schema::{OptionalEnum, StructuralSchemaRewriter};
 use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use serin_release::api::v1alpha1::{Spec, Status};
 use serin_release::limits;
@@ -125,8 +125,8 @@ fn bound(schema: &mut Value, name: &str) {
         let most = limits::most_items(name);
         fields.insert("maxItems".into(), most.into());
     }
-    if name == "http" {
-        *fields = route_settings();
+    if matches!(name, "http" | "patch") {
+        *fields = of_others(fields);
         return;
     }
     if let Some(items) = fields.get_mut("items") {
@@ -155,13 +155,14 @@ fn mixed(schema: &mut schemars::Schema) {
     }
 }
 
-fn route_settings() -> serde_json::Map<String, Value> {
-    let schema = json!({
-        "type": "object",
-        "description": "Settings of a VirtualService route, copied unchanged to every route of the release: timeout, retries, fault, corsPolicy, mirrors, headers, ...",
-        "x-kubernetes-preserve-unknown-fields": true,
-    });
-    schema.as_object().cloned().unwrap_or_default()
+/// An object that others say the fields of: Istio those of a route, Kubernetes those of a pod.
+fn of_others(fields: &Map<String, Value>) -> Map<String, Value> {
+    let description = fields.get("description").cloned().unwrap_or_default();
+    Map::from_iter([
+        ("type".to_owned(), "object".into()),
+        ("description".to_owned(), description),
+        ("x-kubernetes-preserve-unknown-fields".to_owned(), true.into()),
+    ])
 }
 
 /// Sources of a condition, and of a key.
@@ -176,7 +177,7 @@ const SPEC_RULES: [(&str, &str); 5] = [
         "a canary has stable's version; give it its own",
     ),
     (
-        "!has(self.canaries) || self.canaries.exists(c, has(c.weight) && !c.weight.matches('WEIGHT')) || self.canaries.map(c, has(c.weight) ? int(double(c.weight.replace('%', '')) * 1000.0 + 0.5) : 0).sum() <= 100000",
+        "!has(self.canaries) || self.canaries.exists(c, has(c.weight) && (type(c.weight) != string || !c.weight.matches('WEIGHT'))) || self.canaries.map(c, has(c.weight) ? int(double(c.weight.replace('%', '')) * 1000.0 + 0.5) : 0).sum() <= 100000",
         "the weights of the canaries sum to more than 100%; lower one, stable gets what they leave over",
     ),
     (
@@ -205,7 +206,7 @@ const RULE_RULES: [(&str, &str); 4] = [
         "`sticky` belongs to a `split`; leave it out, since a single version needs no bucket",
     ),
     (
-        "!has(self.split) || self.split.exists(s, !s.weight.matches('WEIGHT')) || self.split.map(s, int(double(s.weight.replace('%', '')) * 1000.0 + 0.5)).sum() <= 100000",
+        "!has(self.split) || self.split.exists(s, type(s.weight) != string || !s.weight.matches('WEIGHT')) || self.split.map(s, int(double(s.weight.replace('%', '')) * 1000.0 + 0.5)).sum() <= 100000",
         "the weights of the split sum to more than 100%; lower one, stable gets what they leave over",
     ),
 ];
@@ -250,10 +251,17 @@ fn add_rules(spec: &mut Value) {
         "weight" => {
             if let Some(fields) = schema.as_object_mut() {
                 fields.remove("pattern");
+                // A number is refused too, in words that say what to write.
+                fields.remove("type");
+                fields.insert("x-kubernetes-int-or-string".into(), true.into());
             }
             let message = "write a percentage of at most 100 with at most three decimals, a dot and no blanks, such as `50%` or `0.5%`";
-            rules(schema, &[("self.matches('WEIGHT')", message)]);
+            rules(schema, &[("type(self) == string && self.matches('WEIGHT')", message)]);
         }
+        "replicas" => rules(
+            schema,
+            &[("type(self) == int ? self >= 0 : self == 'share'", "write a number of pods such as `2`, or `share`")],
+        ),
         "version" => pattern(schema, "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"),
         "service" => pattern(schema, "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
         _ => {}

@@ -1,12 +1,15 @@
 //! What a pass came to, and its writes.
 
 use std::sync::Arc;
+use std::time::Instant;
 
+use serin_mesh::contest::{Contested, Contests};
 use serin_mesh::desired::Desired;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::references::References;
 use serin_mesh::resource::Resource;
 use serin_mesh::store::Store;
+use serin_mesh::workload::left_to_others;
 use serin_mesh::{Kind, Name, Object};
 use serin_release::api::v1alpha1::Status;
 
@@ -20,6 +23,10 @@ pub(super) struct Job {
     /// Objects to apply, with what was found in their place.
     objects: Vec<(Desired, Option<Object>)>,
     removals: Vec<(Kind, Object)>,
+    /// An object of these that somebody else changes again and again.
+    pub(super) contested: Option<Contested>,
+    /// When to look again.
+    pub(super) requeue_at: Option<Instant>,
     /// Whether the bucket maps have to be kept before a document uses them.
     keep_allocation: bool,
 }
@@ -46,14 +53,25 @@ pub(super) enum Finalizer {
 
 impl Job {
     /// The writes that are missing for an outcome.
-    pub(super) fn new(resource: Arc<Resource>, references: References, outcome: Outcome, store: &Store) -> Self {
-        let (mut objects, mut removals) = (Vec::new(), Vec::new());
+    pub(super) fn new(
+        resource: Arc<Resource>,
+        references: References,
+        outcome: Outcome,
+        store: &Store,
+        contests: &mut Contests,
+        now: Instant,
+    ) -> Self {
+        let (mut objects, mut removals, mut waits) = (Vec::new(), Vec::new(), None);
         let namespace = &resource.id.namespace;
         if let Some(writes) = outcome.writes() {
             for desired in &writes.objects {
                 let found = store.get(desired.kind, &Name::new(&*desired.namespace, &*desired.name));
-                if !found.is_some_and(|found| desired.is(found)) {
-                    objects.push((desired.clone(), found.cloned()));
+                if found.is_some_and(|found| desired.is(found) || desired.was_applied(found)) {
+                    continue;
+                }
+                match contests.admit(desired, found, now) {
+                    Ok(()) => objects.push((desired.clone(), found.cloned())),
+                    Err(contested) => waits = Some(contested.until).into_iter().chain(waits).min(),
                 }
             }
             let found = writes
@@ -62,7 +80,10 @@ impl Job {
                 .filter_map(|(kind, name)| Some((*kind, store.get(*kind, &Name::new(&**namespace, &**name))?.clone())));
             removals.extend(found);
         }
-        Self { resource, references, outcome, objects, removals, keep_allocation: false }
+        let contested = contests.standing(now);
+        let requeue_at =
+            outcome.requeue_at().into_iter().chain(waits).chain(contested.as_ref().map(|contested| contested.until)).min();
+        Self { resource, references, outcome, objects, removals, contested, requeue_at, keep_allocation: false }
     }
 
     /// Keeps the bucket maps in the status before a document uses them, where they are not there yet.
@@ -109,6 +130,11 @@ impl Applied {
             self.answers.push((Kind::CanaryRelease, object));
         }
         for (desired, found) in &job.objects {
+            let mut found = found.clone();
+            if let Some((clone, replicas)) = found.as_ref().and_then(|found| Some((found, left_to_others(desired, found)?)))
+            {
+                found = Some(writer.hand_over(clone, replicas).await?);
+            }
             self.answers.push((desired.kind, writer.apply(desired, found.as_ref()).await?));
         }
         for (kind, found) in &job.removals {

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use serin_mesh::contest::Contests;
 use serin_mesh::home::Home;
 use serin_mesh::names::{CONTROLLER, release_of};
 use serin_mesh::pass::{Memory, Settings};
@@ -34,6 +35,9 @@ use super::queue::Queue;
 /// Events that belong together come within this time.
 const TOGETHER: Duration = Duration::from_millis(10);
 
+/// What watches have seen, in the order in which they saw it.
+pub(super) type Seen = mpsc::Receiver<(Kind, Event)>;
+
 /// The state of a leader; a new one starts from what the cluster holds.
 pub(super) struct Leader {
     pub(super) home: Arc<dyn Home>,
@@ -43,6 +47,8 @@ pub(super) struct Leader {
     pub(super) queue: Queue,
     pub(super) memories: BTreeMap<ReleaseId, Memory>,
     pub(super) publisher: Publisher,
+    /// Carriers that somebody else changes.
+    pub(super) contests: Contests,
     pub(super) compiler: Compiler,
     pub(super) writer: Writer,
     pub(super) events: Events,
@@ -57,7 +63,7 @@ pub(super) struct Leader {
 
 impl Leader {
     /// Leads until `seen` ends or `stop` says so; a batch that was begun is finished.
-    pub(super) async fn run(mut self, mut seen: mpsc::Receiver<(Kind, Event)>, mut stop: watch::Receiver<bool>) {
+    pub(super) async fn run(mut self, mut seen: Seen, mut stop: watch::Receiver<bool>) {
         tokio::select! {
             complete = self.list(&mut seen) => if !complete { return },
             _ = stop.wait_for(|stop| *stop) => return,
@@ -75,7 +81,7 @@ impl Leader {
     }
 
     /// Waits while another controller writes to the mesh; false when nothing more is seen.
-    async fn alone(&mut self, seen: &mut mpsc::Receiver<(Kind, Event)>) -> bool {
+    async fn alone(&mut self, seen: &mut Seen) -> bool {
         let mut told = tokio::time::interval(Duration::from_secs(60));
         while let Some((carrier, namespace)) = self.publisher.another_controller(&self.store, &*self.home) {
             self.ready.store(false, Ordering::Relaxed);
@@ -98,7 +104,7 @@ impl Leader {
     }
 
     /// Works until it is stopped, or until another controller writes to the mesh: then true.
-    async fn go_on(&mut self, seen: &mut mpsc::Receiver<(Kind, Event)>, stop: &mut watch::Receiver<bool>) -> bool {
+    async fn go_on(&mut self, seen: &mut Seen, stop: &mut watch::Receiver<bool>) -> bool {
         loop {
             let busy = self.queue.len() > 0 || self.publisher.is_due(Instant::now());
             let next = self.queue.next().into_iter().chain(self.publisher.requeue_at()).min();
@@ -124,7 +130,7 @@ impl Leader {
             if self.publisher.another_controller(&self.store, &*self.home).is_some() {
                 return true;
             }
-            self.reconcile(Instant::now()).await;
+            self.reconcile(Instant::now(), seen).await;
             if *stop.borrow() {
                 return false;
             }
@@ -132,7 +138,7 @@ impl Leader {
     }
 
     /// Waits for the first list of each kind; false when there will be none.
-    async fn list(&mut self, seen: &mut mpsc::Receiver<(Kind, Event)>) -> bool {
+    async fn list(&mut self, seen: &mut Seen) -> bool {
         let mut patience = tokio::time::interval(Duration::from_secs(10));
         patience.tick().await;
         while !self.store.complete() {
@@ -204,7 +210,7 @@ impl Leader {
     }
 
     /// Takes in an event, and queues the releases that it concerns.
-    fn see(&mut self, kind: Kind, event: Event) {
+    pub(super) fn see(&mut self, kind: Kind, event: Event) {
         for change in self.store.apply(kind, event) {
             self.concern(kind, &change, None);
         }

@@ -32,7 +32,7 @@ const VARIABLES: [(&str, &str); 8] = [
         "claims",
         "['hosts', 'gateways'].exists(f, f in variables.routing && variables.routing[f].exists(v, \
          !(f in variables.oldRouting && v in variables.oldRouting[f]))) || (object.spec.service.contains('.') \
-         && !object.spec.service.endsWith('.' + request.namespace + '.svc.cluster.local') \
+         && !object.spec.service.contains('.' + request.namespace + '.svc.') \
          && object.spec.service != variables.old.?service.orValue(''))",
     ),
     (

@@ -1,9 +1,10 @@
 //! The seven steps, for a batch of releases.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use jiff::Timestamp;
 use serin_mesh::check::check;
 use serin_mesh::conditions::{Condition, Reason};
@@ -19,6 +20,7 @@ use serin_mesh::references::{References, dereference};
 use serin_mesh::resource::{Life, Resource};
 use serin_mesh::retreat::retreat;
 use serin_mesh::status::status;
+use serin_mesh::store::Event;
 use serin_mesh::{Kind, Object};
 use serin_release::ReleaseId;
 use serin_release::api::v1alpha1::Status;
@@ -26,7 +28,7 @@ use tokio::task::block_in_place;
 
 use super::apply::{WriteError, Writer};
 use super::job::{Applied, Finalizer, Job, apply};
-use super::lead::Leader;
+use super::lead::{Leader, Seen};
 use super::queue::backoff;
 
 /// Writes under way at once.
@@ -34,12 +36,12 @@ const CONCURRENT: usize = 16;
 
 impl Leader {
     /// One batch over the releases that are due. Where it says "no client required" nothing waits for the API server.
-    pub(super) async fn reconcile(&mut self, now: Instant) {
+    pub(super) async fn reconcile(&mut self, now: Instant, seen: &mut Seen) {
         let batch = self.queue.batch(now);
         if batch.is_empty() && !self.publisher.is_due(now) {
             return;
         }
-        // Rollback first: it waits for no check of this batch, and for no write of it.
+        // Rollback first: it waits for no check of this batch, and for no write of it; one that comes later does neither.
         if self.retreat(&batch) {
             self.publish().await;
         }
@@ -65,16 +67,18 @@ impl Leader {
                 self.metrics.reconciled(outcome.name());
                 let changes = changes(&outcome, served);
                 self.publisher.refuse(&resource, matches!(outcome, Outcome::Refused(_)));
-                jobs.push(Job::new(resource, references, outcome, &self.store).keeping_allocation(changes));
+                let contests = &mut memory.contests;
+                let job = Job::new(resource, references, outcome, &self.store, contests, now);
+                jobs.push(job.keeping_allocation(changes));
             }
             jobs
         });
         // 5 apply
-        let applied = self.apply(jobs).await;
+        let applied = self.apply(jobs, seen).await;
         // 6 publish
         self.publish().await;
         // 7 status
-        self.report(applied).await;
+        self.report(applied, seen).await;
         self.queue_claimants();
         self.metrics.round(now.elapsed().as_secs_f64(), self.queue.len());
     }
@@ -96,6 +100,37 @@ impl Leader {
             any = true;
         }
         any
+    }
+
+    /// Waits for writes of a batch. What moves people to stable meanwhile waits for none of them.
+    async fn finish<T>(&mut self, writes: impl Stream<Item = T>, seen: &mut Seen) -> Vec<T> {
+        let mut writes = pin!(writes);
+        let mut done = Vec::new();
+        loop {
+            tokio::select! {
+                write = writes.next() => match write {
+                    Some(write) => done.push(write),
+                    None => return done,
+                },
+                Some((kind, event)) = seen.recv() => {
+                    let changed = match &event {
+                        Event::Applied(object) | Event::Deleted(object) if kind == Kind::CanaryRelease => Some(object.name()),
+                        _ => None,
+                    };
+                    self.see(kind, event);
+                    let changed = changed.map(|name| ReleaseId::new(name.namespace, name.name));
+                    if self.retreat(changed.as_slice()) {
+                        self.publish().await;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a release is live and as a pass saw it.
+    fn is_as_seen(&self, seen: &Resource) -> bool {
+        let current = self.store.release(&seen.id).filter(|current| !current.leaves());
+        current.is_some_and(|current| (&current.uid, current.generation) == (&seen.uid, seen.generation))
     }
 
     /// Step 1: a release with what concerns it; `None` when nothing is left of it.
@@ -126,10 +161,10 @@ impl Leader {
     }
 
     /// Step 5: the objects of each release, in the safe order.
-    async fn apply(&mut self, jobs: Vec<Job>) -> Vec<Applied> {
+    async fn apply(&mut self, jobs: Vec<Job>, seen: &mut Seen) -> Vec<Applied> {
         let writer = self.writer.clone();
         let writes = futures::stream::iter(jobs.into_iter().map(|job| apply(&writer, job)));
-        let mut all: Vec<Applied> = writes.buffer_unordered(CONCURRENT).collect().await;
+        let mut all = self.finish(writes.buffer_unordered(CONCURRENT), seen).await;
         for applied in &mut all {
             let id = applied.job.resource.id.clone();
             // From when the home's objects are there the next step's time runs; the watch says nothing that is known already.
@@ -146,6 +181,7 @@ impl Leader {
             }
             if let Outcome::Routed(routed) = &applied.job.outcome
                 && let Some(entry) = routed.entry.as_ref().filter(|_| applied.error.is_none())
+                && self.is_as_seen(&applied.job.resource)
             {
                 self.publisher.set(&id, Arc::clone(entry));
             }
@@ -166,6 +202,10 @@ impl Leader {
         self.metrics.document(publication.bytes);
         let mut causes = publication.blocked.clone();
         for write in &publication.writes {
+            if let Err(contested) = self.contests.admit(&write.desired, write.found.as_ref(), Instant::now()) {
+                causes.insert(write.scope.clone(), contested.cause);
+                continue;
+            }
             match self.writer.apply(&write.desired, write.found.as_ref()).await {
                 Ok(object) => drop(self.store.put(carrier, object)),
                 Err(error) => drop(causes.insert(write.scope.clone(), error.to_string())),
@@ -203,7 +243,7 @@ impl Leader {
     }
 
     /// Step 7: statuses and events, and when to look at the releases again.
-    async fn report(&mut self, all: Vec<Applied>) {
+    async fn report(&mut self, all: Vec<Applied>, seen: &mut Seen) {
         let now = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
         let mut statuses = Vec::new();
         for applied in all {
@@ -225,7 +265,7 @@ impl Leader {
                 (resource, status, result)
             }
         }));
-        let done: Vec<_> = writes.buffer_unordered(CONCURRENT).collect().await;
+        let done = self.finish(writes.buffer_unordered(CONCURRENT), seen).await;
         for (resource, status, result) in done {
             match result {
                 Ok(Some(object)) => {
@@ -249,7 +289,7 @@ impl Leader {
         match &applied.error {
             None => {
                 self.queue.succeeded(id);
-                self.queue.schedule(id, applied.job.outcome.requeue_at());
+                self.queue.schedule(id, applied.job.requeue_at);
             }
             // The next event brings the object as it is now; should none come, a look after a moment.
             Some(WriteError::Conflict(_)) => self.queue.schedule(id, Some(Instant::now() + backoff(0))),
@@ -265,7 +305,8 @@ impl Leader {
         let job = &applied.job;
         let id = &job.resource.id;
         let failed = applied.error.as_ref().map(|error| Condition::new(Reason::WriteFailed, error.to_string()));
-        let trouble = failed.clone().or_else(|| self.publisher.trouble(id));
+        let contested = job.contested.as_ref().map(|found| Condition::new(Reason::Overwritten, found.cause.clone()));
+        let trouble = failed.clone().or(contested).or_else(|| self.publisher.trouble(id));
         // Its text is the one that the pass saw.
         let mut read = Resource::clone(&job.resource);
         read.status.clone_from(&current.status);

@@ -3,6 +3,7 @@
 mod destination_rule;
 mod gateway;
 mod names;
+mod sidecar;
 mod site;
 mod virtual_service;
 mod wasm_plugin;
@@ -12,16 +13,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 use serin_config::SplitDocument;
 use serin_release::api::v1alpha1::{CanaryRelease, Routing};
+use serin_release::domain::ClusterDomain;
 
 use crate::desired::Desired;
 use crate::documents::{Module, enveloped};
 use crate::entry::Scope;
 use crate::home::{Home, Site};
 use crate::key::{Key, label_keys};
-use crate::names::{ALL, VERSION_LABEL, is_foreign, qualified, release_of, routing_key, service_of};
+use crate::names::{ALL, VERSION_LABEL, is_foreign, release_of, routing_key};
 use crate::reader::Reader;
 use crate::resource::Resource;
-use crate::service::count;
+use crate::service::{Service, count};
 use crate::{Content, Kind, Name, Object};
 pub use names::ObjectNames;
 use names::full_gateway;
@@ -32,24 +34,39 @@ use site::IstioSite;
 pub struct Istio {
     /// The namespace in which a WasmPlugin applies to every proxy.
     pub root_namespace: String,
+    /// The domain of the cluster.
+    pub domain: ClusterDomain,
     /// Namespaces whose waypoints may serve Services of others: Serin writes a WasmPlugin there.
     pub waypoint_namespaces: BTreeSet<String>,
+    /// What an administrator lets releases claim at gateways: namespaces, or `*` for all, with hosts or patterns such as
+    /// `*.example.com`. Empty: whatever Gateways serve to them.
+    pub gateway_hosts: Vec<(String, String)>,
 }
 
 impl Home for Istio {
+    fn domain(&self) -> ClusterDomain {
+        self.domain.clone()
+    }
+
     fn keys(&self, kind: Kind, object: &Content) -> Vec<Key> {
         let namespace = object.metadata.namespace.as_str();
         match kind {
             Kind::WorkloadEntry => label_keys(kind, object, "/spec/labels"),
             Kind::ServiceEntry => object.strings("/spec/hosts").map(|host| Key::Host(kind, host.to_owned())).collect(),
-            Kind::DestinationRule if is_foreign(object) => {
-                object.text("/spec/host").map(|host| Key::Host(kind, qualified(host, namespace))).into_iter().collect()
-            }
+            Kind::DestinationRule if is_foreign(object) => object
+                .text("/spec/host")
+                .map(|host| Key::Host(kind, self.domain.qualified(host, namespace)))
+                .into_iter()
+                .collect(),
             Kind::VirtualService if is_foreign(object) => {
-                let hosts = object.strings("/spec/hosts").map(|host| Key::Host(kind, qualified(host, namespace)));
+                let hosts =
+                    object.strings("/spec/hosts").map(|host| Key::Host(kind, self.domain.qualified(host, namespace)));
                 let delegates = delegates(object).map(|delegate| Key::Target(kind, kind, delegate));
-                let services = whole_services(object).map(|service| Key::Target(kind, Kind::Service, service));
+                let services = whole_services(object, &self.domain).map(|service| Key::Target(kind, Kind::Service, service));
                 hosts.chain(delegates).chain(services).collect()
+            }
+            Kind::Sidecar if sidecar::is_of_namespace(object) => {
+                vec![Key::Target(kind, Kind::Namespace, Name::new("", namespace))]
             }
             _ => Vec::new(),
         }
@@ -117,6 +134,9 @@ fn observe(release: &Resource, service: Option<&Object>, reader: &Reader<'_>, ho
         passing_by: Vec::new(),
         waypoint: service.and_then(|service| waypoint(reader, service, namespace)),
         waypoint_namespaces: home.waypoint_namespaces.clone(),
+        gateway_hosts: home.gateway_hosts.clone(),
+        is_headless: service.is_some_and(|service| Service::read(service).headless),
+        cut_off: None,
         has_host: false,
         selector: BTreeMap::new(),
         endpoints: BTreeMap::new(),
@@ -125,6 +145,7 @@ fn observe(release: &Resource, service: Option<&Object>, reader: &Reader<'_>, ho
     let host = parsed.host();
     site.routing = parsed.spec.routing.clone().unwrap_or_default();
     site.gateways = gateway::listed(&site.routing, namespace, reader);
+    site.cut_off = sidecar::cut_off(reader, namespace, &home.root_namespace, &host);
     site.foreign_rules = reader.of_host(Kind::DestinationRule, &host).into_iter().cloned().collect();
     let ours = [&site.mesh_route, &site.gateway_route].map(|route| route.as_ref().filter(|route| !is_foreign(route)));
     site.foreign_routes = foreign_routes(parsed, ours, namespace, reader);
@@ -132,7 +153,8 @@ fn observe(release: &Resource, service: Option<&Object>, reader: &Reader<'_>, ho
     site.delegating = pointing(Kind::VirtualService, &site.names.mesh_route).next().is_some();
     if let Some(service) = service {
         let shadowed = |route: &Object| {
-            let mut hosts = route.strings("/spec/hosts").map(|named| qualified(named, &route.metadata.namespace));
+            let mut hosts =
+                route.strings("/spec/hosts").map(|named| parsed.domain.qualified(named, &route.metadata.namespace));
             comes_after(route, site.mesh_route.as_ref())
                 && gateways_of(route) == ["mesh"]
                 && hosts.all(|named| named == host)
@@ -146,7 +168,7 @@ fn observe(release: &Resource, service: Option<&Object>, reader: &Reader<'_>, ho
             site.selector = service.string_map("/spec/selector");
             add_workload_entries(&mut site.endpoints, reader, namespace, &site.selector);
         }
-        None if service_of(&host, namespace).is_none() => read_entries(&mut site, &host, reader),
+        None if parsed.domain.service_of(&host, namespace).is_none() => read_entries(&mut site, &host, reader),
         None => {}
     }
     site
@@ -215,7 +237,8 @@ fn foreign_routes(
         let routes = reader.of_host(Kind::VirtualService, host).into_iter().filter(here);
         // Of several that cover a host Istio prefers the one that names it, which ours does. What has no routes for HTTP takes none.
         let covers = |route: &&Object| {
-            let mut hosts = route.strings("/spec/hosts").map(|named| qualified(named, &route.metadata.namespace));
+            let mut hosts =
+                route.strings("/spec/hosts").map(|named| parsed.domain.qualified(named, &route.metadata.namespace));
             hosts.any(|named| named.eq_ignore_ascii_case(host)) && route.list("/spec/http").next().is_some()
         };
         found.extend(routes.filter(covers).cloned());
@@ -259,12 +282,12 @@ fn delegates(route: &Content) -> impl Iterator<Item = Name> + use<'_> {
 }
 
 /// The Services that a route sends requests to as a whole, to no subset of them.
-fn whole_services(route: &Content) -> impl Iterator<Item = Name> + use<'_> {
+fn whole_services<'a>(route: &'a Content, domain: &'a ClusterDomain) -> impl Iterator<Item = Name> + use<'a> {
     let routes = route.list("/spec/http").filter_map(|http| http.get("route")?.as_array()).flatten();
     let destinations = routes.filter_map(|route| route.get("destination")).filter(|to| to.get("subset").is_none());
     destinations.filter_map(|to| {
-        let host = qualified(to.get("host")?.as_str()?, &route.metadata.namespace);
-        let (name, namespace) = host.strip_suffix(".svc.cluster.local")?.split_once('.')?;
+        let host = domain.qualified(to.get("host")?.as_str()?, &route.metadata.namespace);
+        let (name, namespace) = domain.service(&host)?;
         Some(Name::new(namespace, name))
     })
 }

@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serin_config::{BucketMap, Condition, Sticky, Weight};
 
+pub use super::replicas::Replicas;
+use crate::domain::ClusterDomain;
+
 /// A canary release of one Service: its stable version, its canaries, and which requests each of them gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -17,6 +20,9 @@ pub struct CanaryRelease {
     pub kind: String,
     /// Name and namespace.
     pub metadata: Metadata,
+    /// The domain of its cluster, which no object says.
+    #[serde(skip)]
+    pub domain: ClusterDomain,
     /// Desired state of the release.
     pub spec: Spec,
     /// Observed state of the release.
@@ -86,20 +92,27 @@ pub struct Canary {
     /// Its share of the requests that no rule matches, in steps of 0.001 %, such as `12.5%`. Defaults to `0%`: only rules send requests to it.
     #[serde(default)]
     pub weight: Weight,
+    /// Number of ready pods below which the canary gets nobody, as if it had none. Defaults to 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub min_ready: Option<u32>,
     /// Lets Serin run the canary's pods, as a clone of stable's Deployment. Without it the canary's pods must exist already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,
 }
 
 /// The fields in which a clone differs from stable's Deployment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Workload {
-    /// Image of each container that differs, by container name.
+    /// Image of each container and init container that differs, by its name.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub images: BTreeMap<String, String>,
-    /// Number of pods. Without it the clone starts with 1 and Serin leaves the number to whoever scales it.
+    /// Number of pods, or `share`: as many of stable's as the canary's weight says, rounded up. With `share` a weight acts as far as ready pods can carry it. Without `replicas` the clone starts with 1 and Serin leaves the number to whoever scales it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<u32>,
+    pub replicas: Option<Replicas>,
+    /// What else differs in the spec of the pods: a strategic merge patch such as `{containers: [{name: reviews, env: [{name: MODE, value: new}]}]}`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub patch: Option<Value>,
 }
 
 /// A rule: which version the requests that match it get.
@@ -144,7 +157,7 @@ pub struct Routing {
     /// Hosts that these gateways serve.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<String>,
-    /// Settings of a VirtualService route, such as `timeout` or `retries`, copied unchanged to every route of the release.
+    /// Settings of a VirtualService route, copied unchanged to every route of the release: timeout, retries, fault, corsPolicy, mirrors, headers, ...
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub http: Option<Value>,
 }
@@ -295,7 +308,7 @@ impl CanaryRelease {
     pub fn host(&self) -> String {
         match self.spec.service.contains('.') {
             true => self.spec.service.clone(),
-            false => format!("{}.{}.svc.cluster.local", self.spec.service, self.metadata.namespace),
+            false => self.domain.host(&self.spec.service, &self.metadata.namespace),
         }
     }
 

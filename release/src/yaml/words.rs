@@ -39,7 +39,7 @@ pub(super) enum Expected {
 }
 
 /// What to write into a field: what it is for, or an example.
-const EXAMPLES: [(&str, &str); 47] = [
+const EXAMPLES: [(&str, &str); 49] = [
     ("weight", "a percentage such as `10%`"),
     ("version", "the label `version` of its pods, such as `v2`"),
     ("stable", "`{version: v1}`"),
@@ -54,7 +54,9 @@ const EXAMPLES: [(&str, &str); 47] = [
     ("sticky", "fields such as `{by: [{cookie: user}]}`"),
     ("workload", "fields such as `{images: {reviews: reviews:v2}}`"),
     ("images", "fields such as `{reviews: reviews:v2}`"),
-    ("replicas", "a number of pods such as `1`"),
+    ("replicas", "a number of pods such as `1`, or `share`"),
+    ("minReady", "a number of pods such as `2`"),
+    ("patch", "a part of a pod's spec such as `{containers: [...]}`"),
     ("routing", "fields such as `{gateways: [...], hosts: [...]}`"),
     ("gateways", "a list such as `[bookinfo-gateway]`"),
     ("hosts", "a list such as `[bookinfo.example.com]`"),

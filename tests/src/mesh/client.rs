@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::{CAP, Result, eventually_within, kubectl, run};
+use serin_release::domain::ClusterDomain;
+
+use super::{CAP, Result, domain, eventually_within, kubectl, run};
 use crate::http::Connection;
 
 /// The client's sidecar: where requests to port 9080 of any Service enter the mesh.
@@ -41,7 +43,7 @@ impl Client {
     pub fn of(namespace: &str) -> Result<Self> {
         Ok(Self {
             connection: Connection::open(SIDECAR.parse()?)?,
-            host: format!("reviews.{namespace}.svc.cluster.local:9080"),
+            host: format!("reviews.{namespace}.svc.{}:9080", domain()),
         })
     }
 
@@ -135,7 +137,11 @@ pub fn explained(namespace: &str, requests: &[Request]) -> Result<Vec<String>> {
             all.extend(headers.iter().map(|(name, value)| json!([name, value])));
             format!(
                 "{}\n",
-                json!({"id": "x", "headers": all, "destination": format!("reviews.{namespace}.svc.cluster.local:9080")})
+                match domain().as_str() {
+                    ClusterDomain::USUAL => json!({"id": "x", "headers": all, "destination": format!("reviews.{namespace}.svc.cluster.local:9080")}),
+                    // A file does not say of which domain its cluster is; the only release of a file is found without.
+                    _ => json!({"id": "x", "headers": all}),
+                }
             )
         })
         .collect();

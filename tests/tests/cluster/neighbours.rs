@@ -17,6 +17,8 @@ pub(crate) const TESTS: Tests = &[
     ("neighbours::the_older_release_keeps_the_host", the_older_release_keeps_the_host),
     ("neighbours::names_that_are_taken_stay_taken", names_that_are_taken),
     ("neighbours::a_service_of_another_namespace_is_out_of_reach", a_service_of_another_namespace),
+    ("neighbours::a_host_that_no_administrator_lists_is_refused", a_host_that_no_administrator_lists),
+    ("neighbours::a_sidecar_that_hides_the_service_from_clients_is_named", a_sidecar_that_hides_the_service),
 ];
 
 fn canary() -> Value {
@@ -263,6 +265,61 @@ fn a_service_of_another_namespace() -> Outcome {
     await_reason(space, "reviews", "Accepted", "ServiceNotFound")?;
     assert_eq!(condition(space, "reviews", "Accepted")?.0, "False");
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_host_that_no_administrator_lists() -> Outcome {
+    let space = "listed";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let server = json!({"port": {"number": 18080, "name": "http", "protocol": "HTTP"}, "hosts": ["*"]});
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front", "namespace": space},
+        "spec": {"selector": {"istio": "ingressgateway"}, "servers": [server]}}),
+    ])?;
+    let list = ["--gateway-hosts", "listed=*.listed.example.com,*=*.dev.example.com,bank=*"];
+    let controller = Controller::start("listed", CONTROLLER, &list)?;
+    let mut spec = canary();
+    spec["routing"] = json!({"gateways": ["front"], "hosts": ["a.dev.example.com", "www.bank.example.com"]});
+    apply(&[release(space, spec)])?;
+    let message = await_reason(space, "reviews", "Accepted", "HostNotAllowed")?;
+    assert_eq!(
+        message,
+        "spec.routing.hosts[1]: an administrator lets namespace listed have *.listed.example.com, *.dev.example.com at gateways, and not \
+         `www.bank.example.com`; ask one to add it to --gateway-hosts, or correct the host"
+    );
+    patch(
+        "crel",
+        space,
+        "reviews",
+        &json!({"spec": {"routing": {"hosts": ["www.listed.example.com", "a.dev.example.com"]}}}),
+    )?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    kubectl(&["delete", "gateways.networking.istio.io", "-n", space, "front"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_sidecar_that_hides_the_service() -> Outcome {
+    let space = "narrow-view";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start("narrow-view", CONTROLLER, &[])?;
+    apply(&[release(space, canary())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let sidecar = |hosts: &Value| {
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "Sidecar", "metadata": {"name": "default", "namespace": space},
+        "spec": {"egress": [{"hosts": hosts}]}})
+    };
+    apply(&[sidecar(&json!(["istio-system/*"]))])?;
+    let message = await_reason(space, "reviews", "Programmed", "NotRouted")?;
+    assert_eq!(
+        message,
+        "Sidecar narrow-view/default keeps the Service from clients of namespace narrow-view, whose requests go past the release, to any \
+         version; add `./*` or the host to the `egress` of the Sidecar"
+    );
+    apply(&[sidecar(&json!(["istio-system/*", "./*"]))])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
     drop(controller);
     Ok(())
 }

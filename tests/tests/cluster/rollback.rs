@@ -1,5 +1,8 @@
 //! A rollback acts whatever is in its way, and what one tenant does is no trouble of another.
 
+use std::io::{ErrorKind, Read};
+use std::net::TcpListener;
+
 use serde_json::{Value, json};
 use serin_tests::mesh::{
     CONTROLLER, Client, Controller, agree, all_answered, apply, await_reason, condition, counts, document, eventually, get,
@@ -13,6 +16,7 @@ pub(crate) const TESTS: Tests = &[
     ("rollback::acts_while_another_tenant_moves_to_a_host_that_is_taken", acts_while_another_tenant_moves),
     ("rollback::acts_while_another_tenants_waypoint_cannot_be_written", acts_while_a_waypoint_cannot_be_written),
     ("rollback::acts_while_another_tenants_patterns_are_compiled", acts_while_patterns_are_compiled),
+    ("rollback::acts_while_a_write_for_another_tenant_hangs", acts_while_a_write_hangs),
     ("rollback::a_claim_that_is_refused_blocks_nobody", a_claim_that_is_refused),
     ("rollback::a_forged_document_changes_nothing_at_a_start", a_forged_document),
     ("rollback::a_service_of_another_namespace_cannot_be_taken", a_service_of_another_namespace),
@@ -192,6 +196,53 @@ fn acts_while_a_waypoint_cannot_be_written() -> Outcome {
     kubectl(&["label", "service", "-n", evil, "reviews", "istio.io/use-waypoint-", "istio.io/use-waypoint-namespace-"], "")?;
     await_reason(evil, "reviews", "Programmed", "Programmed")?;
     kubectl(&["delete", "crel", "-n", evil, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn acts_while_a_write_hangs() -> Outcome {
+    let (space, slow) = ("beside-slow", "slow");
+    for space in [space, slow] {
+        reviews(space, &[("v1", 1), ("v2", 1)])?;
+    }
+    // Whoever asks this webhook waits for an answer until it gives up.
+    let webhook = TcpListener::bind("127.0.0.1:0")?;
+    let address = webhook.local_addr()?;
+    let rule = json!({"apiGroups": ["apps"], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["deployments"]});
+    let here = json!({"matchLabels": {"kubernetes.io/metadata.name": slow}});
+    apply(&[
+        json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": "ValidatingWebhookConfiguration", "metadata": {"name": "slow"},
+        "webhooks": [{"name": "slow.example.com", "clientConfig": {"url": format!("https://{address}/")}, "rules": [rule],
+            "namespaceSelector": here, "timeoutSeconds": 10, "sideEffects": "None", "admissionReviewVersions": ["v1"]}]}),
+    ])?;
+    let controller =
+        Controller::start("slow", CONTROLLER, &["--lease-seconds", "60", "--settle-ms", "200", "--drain-ms", "300"])?;
+    apply(&[release(space, half())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let mut client = Client::of(space)?;
+    agree(space, &mut client)?;
+
+    let workload = json!({"images": {"reviews": "examples-bookinfo-reviews-v3:1.16.2"}});
+    apply(&[release(slow, json!({"canaries": [{"version": "v3", "weight": "50%", "workload": workload}]}))])?;
+    let (mut asked, _) = webhook.accept()?;
+    patch("crel", space, "reviews", &json!({"spec": {"takeover": "v1"}}))?;
+    let requests = users();
+    eventually("everybody gets stable, though a write hangs", || {
+        let others = counts(&mut client, &requests)?.iter().filter(|version| *version != "v1").count();
+        Ok(if others == 0 { Ok(()) } else { Err(format!("{others} of 1000 do not")) })
+    })?;
+    // Whoever asked still waits: only then this was no matter of waiting.
+    asked.set_nonblocking(true)?;
+    let mut hello = Vec::new();
+    let end = asked.read_to_end(&mut hello);
+    assert!(end.is_err_and(|error| error.kind() == ErrorKind::WouldBlock), "the write had ended by then");
+    kubectl(&["delete", "validatingwebhookconfiguration", "slow"], "")?;
+    drop((asked, webhook));
+    everybody_gets_stable(space, &mut client, "a write hung")?;
+    await_reason(slow, "reviews", "Ready", "AllReady")?;
+    for space in [space, slow] {
+        kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    }
     drop(controller);
     Ok(())
 }

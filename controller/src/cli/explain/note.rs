@@ -3,10 +3,19 @@
 use std::fmt;
 
 use serde::Serialize;
-use serin_config::SeenValue;
+use serin_config::{SeenValue, Weight};
 
 /// So many names are listed.
 const LISTED: usize = 10;
+
+/// A canary that has fewer pods than its weight needs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub(super) struct Partial {
+    /// The canary.
+    pub(super) version: String,
+    /// What it gets.
+    pub(super) share: Weight,
+}
 
 /// A note beside the steps of a decision: as JSON an object whose `kind` says which, as text a line for people.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -26,6 +35,11 @@ pub(super) enum Note {
     NotReady {
         /// The canaries.
         versions: Vec<String>,
+    },
+    /// By the release's status these canaries have fewer pods than their weights need, so that they get so much.
+    PodsMissing {
+        /// The canaries.
+        versions: Vec<Partial>,
     },
     /// A service has this host among its names.
     Service {
@@ -85,6 +99,10 @@ impl fmt::Display for Note {
             Self::NotReady { versions } => {
                 let all = versions.join(", ");
                 write!(f, "by the release's status no endpoint of {all} is ready, so stable gets what would go there")
+            }
+            Self::PodsMissing { versions } => {
+                let all: Vec<String> = versions.iter().map(|one| format!("{} gets {}", one.version, one.share)).collect();
+                write!(f, "by the release's status pods are missing, so {} for the time being", all.join(", "))
             }
             Self::Service { authority, service } => write!(f, "host `{authority}` is the service {service}"),
             Self::NoService { authority, status, services } => {

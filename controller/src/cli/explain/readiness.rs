@@ -1,40 +1,45 @@
-//! Which canaries get nothing at the moment, by what a controller wrote into the status of their releases.
+//! What canaries do not get at the moment, by what a controller wrote into the status of their releases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use serin_config::ReleaseSplit;
-use serin_release::api::v1alpha1::CanaryRelease;
+use serin_config::Weight;
+use serin_release::api::v1alpha1::{Canary, CanaryRelease, Replicas};
+use serin_release::served::Limits;
 
-use super::note::Note;
+use super::note::{Note, Partial};
 
-/// The canaries of each release that have no ready endpoint, so that stable serves what would go to them.
-pub(super) fn waiting(releases: &[CanaryRelease]) -> BTreeMap<String, BTreeSet<String>> {
-    let all = releases.iter().filter_map(|release| {
-        let versions = &release.status.as_ref()?.versions;
-        // Stable comes first, and nothing takes its place.
-        let canaries = versions.iter().skip(1).filter(|version| version.ready == 0 && version.share.buckets() == 0);
-        let names: BTreeSet<String> = canaries.map(|version| version.version.clone()).collect();
-        (!names.is_empty()).then(|| (release.id(), names))
-    });
-    all.collect()
+/// What the canaries of each release do not get: those without their pods nothing, others less than their weight while pods are missing.
+pub(super) fn limits(releases: &[CanaryRelease]) -> BTreeMap<String, Limits> {
+    let all = releases.iter().filter_map(|release| Some((release.id(), of(release)?)));
+    all.filter(|(_, limits)| !limits.is_empty()).collect()
 }
 
-/// Leads to stable what leads to one of these versions.
-pub(super) fn lead_to_stable(split: &mut ReleaseSplit, waiting: &BTreeSet<String>) {
-    let stable = split.stable.clone();
-    let runs = split.rules.iter_mut().filter_map(|rule| rule.buckets.as_mut()).chain([&mut split.buckets]).flatten();
-    runs.map(|(version, _)| version).for_each(|version| to_stable(version, &stable, waiting));
-    split.rules.iter_mut().filter_map(|rule| rule.version.as_mut()).for_each(|version| to_stable(version, &stable, waiting));
-    split.takeover = split.takeover.take().filter(|version| !waiting.contains(version));
-}
-
-fn to_stable(version: &mut String, stable: &str, waiting: &BTreeSet<String>) {
-    if waiting.contains(version) {
-        stable.clone_into(version);
+fn of(release: &CanaryRelease) -> Option<Limits> {
+    let mut limits = Limits::default();
+    // Stable comes first, and nothing takes its place.
+    for status in release.status.as_ref()?.versions.iter().skip(1) {
+        let Some(canary) = release.spec.canaries.iter().find(|canary| canary.version == status.version) else { continue };
+        let wanted = if release.spec.takeover.as_ref() == Some(&canary.version) { Weight::ALL } else { canary.weight };
+        let has_its_pods = status.ready >= canary.min_ready.unwrap_or(1).max(1);
+        if !has_its_pods && status.share.buckets() == 0 {
+            limits.waiting.insert(canary.version.clone());
+        } else if follows_its_pods(canary) && status.share < wanted {
+            limits.most.insert(canary.version.clone(), status.share.buckets());
+        }
     }
+    Some(limits)
+}
+
+fn follows_its_pods(canary: &Canary) -> bool {
+    canary.workload.as_ref().is_some_and(|workload| workload.replicas == Some(Replicas::Share))
 }
 
 /// The same for people and tools.
-pub(super) fn note(waiting: &BTreeSet<String>) -> Note {
-    Note::NotReady { versions: waiting.iter().cloned().collect() }
+pub(super) fn notes(limits: &Limits) -> impl Iterator<Item = Note> {
+    let waiting =
+        (!limits.waiting.is_empty()).then(|| Note::NotReady { versions: limits.waiting.iter().cloned().collect() });
+    let share = |buckets: &u32| Weight::from_buckets(*buckets).unwrap_or_default();
+    let partial: Vec<Partial> =
+        limits.most.iter().map(|(version, most)| Partial { version: version.clone(), share: share(most) }).collect();
+    waiting.into_iter().chain((!partial.is_empty()).then_some(Note::PodsMissing { versions: partial }))
 }

@@ -1,7 +1,7 @@
 //! What requests are asked about: a split, and the proxy in front of it.
 
 use std::cell::Cell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +9,7 @@ use serin_config::{CompileError, Decision, Destination, Request, RequestView, Sp
 use serin_release::api::standalone::StandaloneSpec;
 use serin_release::api::v1alpha1::{CanaryRelease, Status};
 use serin_release::file::{self, File};
+use serin_release::served::Limits;
 use serin_release::{Checked, State};
 
 use super::answer::Answer;
@@ -30,7 +31,7 @@ pub(super) struct Subject {
     /// Which releases have a history, and where.
     history: BTreeMap<String, Note>,
     /// Of which releases canaries wait for an endpoint.
-    waiting: BTreeMap<String, BTreeSet<String>>,
+    limits: BTreeMap<String, Limits>,
     /// Whether requests are as the filter sees them already.
     as_seen: bool,
 }
@@ -93,22 +94,22 @@ impl Subject {
                 let proxied = standalone::proxied(path, manifest, &state)?;
                 history.extend(kept(&proxied.releases, &state, &place));
                 let split = proxied.split.clone();
-                Ok(Self { split, standalone: Some(proxied), history, waiting: BTreeMap::new(), as_seen })
+                Ok(Self { split, standalone: Some(proxied), history, limits: BTreeMap::new(), as_seen })
             }
             file => {
                 let releases = if let File::Manifest(manifest) = &file { manifest.releases.as_slice() } else { &[] };
-                let waiting = readiness::waiting(releases);
+                let limits = readiness::limits(releases);
                 let Checked { mut document, mut split, .. } = file.compile(path)?;
                 for release in &mut document.splits {
-                    if let Some(waiting) = waiting.get(&release.release) {
-                        readiness::lead_to_stable(release, waiting);
+                    if let Some(limits) = limits.get(&release.release) {
+                        *release = limits.serve(release);
                     }
                 }
-                if !waiting.is_empty() {
+                if !limits.is_empty() {
                     let invalid = |error: CompileError| Failure::Invalid(format!("{}: {error}", path.display()));
                     split = document.embed_automata().map_err(invalid)?;
                 }
-                Ok(Self { split, standalone: None, history, waiting, as_seen })
+                Ok(Self { split, standalone: None, history, limits, as_seen })
             }
         }
     }
@@ -146,7 +147,8 @@ impl Subject {
             _ => (None, None),
         };
         notes.extend(before);
-        notes.extend(explained.decision.release.and_then(|release| self.waiting.get(release)).map(readiness::note));
+        let limits = explained.decision.release.and_then(|release| self.limits.get(release));
+        notes.extend(limits.into_iter().flat_map(readiness::notes));
         Ok(Answer { decision: explained.decision, notes, steps: explained.steps, after })
     }
 

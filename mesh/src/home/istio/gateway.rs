@@ -53,6 +53,20 @@ pub(super) fn check(release: &CanaryRelease, routing: &Routing, namespace: &str,
     }
 }
 
+/// Each host is one that an administrator lets the namespace have, where there is a list of them.
+pub(super) fn check_allowed(routing: &Routing, namespace: &str, allowed: &[(String, String)]) -> Result<(), Refusal> {
+    let of_namespace: Vec<&str> =
+        allowed.iter().filter(|(of, _)| of == "*" || of == namespace).map(|(_, pattern)| pattern.as_str()).collect();
+    let is_allowed = |host: &str| of_namespace.iter().any(|pattern| matches_host(pattern, &host.to_ascii_lowercase()));
+    match routing.hosts.iter().enumerate().find(|(_, host)| !allowed.is_empty() && !is_allowed(host)) {
+        Some((index, host)) => {
+            let hosts = if of_namespace.is_empty() { "no host".to_owned() } else { of_namespace.join(", ") };
+            Err(Refusal::HostNotAllowed { index, host: host.clone(), namespace: namespace.to_owned(), hosts })
+        }
+        None => Ok(()),
+    }
+}
+
 /// Whether a Gateway serves a host to VirtualServices of a namespace.
 fn admits(gateway: &Object, namespace: &str, host: &str) -> bool {
     let own = gateway.metadata.namespace.as_str();
@@ -82,6 +96,26 @@ mod tests {
     use serde_json::json;
 
     use super::*;
+
+    #[test]
+    fn an_administrator_says_which_hosts_a_namespace_may_have() {
+        let allowed = |list: &[(&str, &str)], host: &str| {
+            let list: Vec<(String, String)> = list.iter().map(|(of, host)| ((*of).to_owned(), (*host).to_owned())).collect();
+            let routing = Routing { hosts: vec![host.to_owned()], ..Routing::default() };
+            check_allowed(&routing, "shop", &list).map_err(|refusal| refusal.to_string())
+        };
+        let list = [("shop", "*.shop.example.com"), ("*", "*.dev.example.com"), ("bank", "bank.example.com")];
+        assert_eq!(allowed(&list, "WWW.shop.example.com"), Ok(()));
+        assert_eq!((allowed(&list, "a.dev.example.com"), allowed(&[], "bank.example.com")), (Ok(()), Ok(())));
+        assert_eq!(
+            allowed(&list, "bank.example.com").unwrap_err(),
+            "spec.routing.hosts[0]: an administrator lets namespace shop have *.shop.example.com, *.dev.example.com at gateways, and not \
+             `bank.example.com`; ask one to add it to --gateway-hosts, or correct the host"
+        );
+        assert!(
+            allowed(&list[2..], "bank.example.com").unwrap_err().contains("lets namespace shop have no host at gateways")
+        );
+    }
 
     #[test]
     fn the_servers_of_a_gateway_say_who_has_which_host() {

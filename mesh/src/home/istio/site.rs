@@ -45,6 +45,12 @@ pub(super) struct IstioSite {
     pub(super) waypoint: Option<Name>,
     /// Namespaces whose waypoints may serve Services of others.
     pub(super) waypoint_namespaces: BTreeSet<String>,
+    /// What an administrator lets namespaces claim at gateways.
+    pub(super) gateway_hosts: Vec<(String, String)>,
+    /// Whether the Service has no address of its own.
+    pub(super) is_headless: bool,
+    /// The Sidecar that keeps the Service from clients of the namespace.
+    pub(super) cut_off: Option<String>,
     pub(super) has_host: bool,
     pub(super) selector: BTreeMap<String, String>,
     pub(super) endpoints: BTreeMap<String, u32>,
@@ -74,6 +80,7 @@ impl Site for IstioSite {
 
     fn check(&self, release: &CanaryRelease, routing_header: &str) -> Result<(), Refusal> {
         gateway::check(release, &self.routing, &self.id.namespace, &self.gateways)?;
+        gateway::check_allowed(&self.routing, &self.id.namespace, &self.gateway_hosts)?;
         if let (RoutingMode::Managed, Some(route)) = (self.routing.mode, self.foreign_routes.first()) {
             let ours = format!("{}/{}", self.id.namespace, self.names.mesh_route);
             return Err(Refusal::ForeignVirtualService {
@@ -168,6 +175,7 @@ impl Site for IstioSite {
         };
         of_mode
             .or_else(|| self.passed_by(routing_header))
+            .or_else(|| self.unreached())
             .or_else(|| self.foreign_waypoint())
             .or_else(|| self.hidden(&versions.iter().map(|version| (*version).to_owned()).collect()))
     }
@@ -245,6 +253,22 @@ impl IstioSite {
              and delete it, or let it delegate to {}, or set spec.routing.mode to `external` and route by the header {header} there",
             self.names.mesh_route
         );
+        Some(Condition::new(Reason::NotRouted, message))
+    }
+
+    /// Clients of the namespace whose requests go past every route.
+    fn unreached(&self) -> Option<Condition> {
+        let message = match &self.cut_off {
+            _ if self.is_headless => "the Service is headless, so that a client of the mesh picks a pod itself, by DNS, and no route changes it; give \
+                                      the Service a cluster IP"
+                .to_owned(),
+            Some(sidecar) => format!(
+                "Sidecar {sidecar} keeps the Service from clients of namespace {}, whose requests go past the release, to any version; add `./*` or \
+                 the host to the `egress` of the Sidecar",
+                self.id.namespace
+            ),
+            None => return None,
+        };
         Some(Condition::new(Reason::NotRouted, message))
     }
 
