@@ -150,11 +150,11 @@ fn check_stable(pass: &Pass<'_>, release: &CanaryRelease) -> Result<(), Refusal>
     let version = &release.spec.stable.version;
     let (references, header) = (pass.references, &pass.settings.document.routing_header);
     let is_ready = references.ready.get(version).is_some_and(|ready| *ready > 0);
-    let was_stable = pass.entry.is_some_and(|entry| entry.wanted.stable == *version);
-    if is_ready
-        || was_stable
-        || references.site.reach(&BTreeSet::from([version.clone()]), header).mentioned.contains(version)
-    {
+    let was_stable = || pass.entry.is_some_and(|entry| entry.wanted.stable == *version);
+    let is_routed = || references.site.reach(&BTreeSet::from([version.clone()]), header).mentioned.contains(version);
+    // At another host it is another version.
+    let has_answered = !references.site.is_elsewhere() && (was_stable() || is_routed());
+    if is_ready || has_answered {
         return Ok(());
     }
     let there: Vec<&str> = references.ready.keys().map(String::as_str).collect();

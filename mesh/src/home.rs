@@ -91,6 +91,11 @@ pub trait Site: fmt::Debug + Send + Sync {
     /// The first reason why not.
     fn check(&self, release: &CanaryRelease, routing_header: &str) -> Result<(), Refusal>;
 
+    /// Whether objects of ours are still those of another host, which the release had before.
+    fn is_elsewhere(&self) -> bool {
+        false
+    }
+
     /// Step 3: how far each version has come. `versions` are those that are wanted or that a document names.
     fn reach(&self, versions: &BTreeSet<String>, routing_header: &str) -> Reach;
 

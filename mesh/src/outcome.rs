@@ -18,6 +18,8 @@ pub enum Outcome {
     Refused(Refusal),
     /// It is routed.
     Routed(Box<Routed>),
+    /// It goes to another host: it leaves the one before, and then begins at the new one.
+    Moves(Leaves),
     /// It leaves the mesh.
     Leaves(Leaves),
 }
@@ -43,7 +45,7 @@ pub struct Routed {
     pub requeue_at: Option<Instant>,
 }
 
-/// A release that leaves the mesh.
+/// A release that leaves the mesh, or its host.
 #[derive(Clone, Debug, Default)]
 pub struct Leaves {
     /// What is to write.
@@ -72,7 +74,7 @@ impl Outcome {
         match self {
             Self::Refused(_) => None,
             Self::Routed(routed) => Some(&routed.writes),
-            Self::Leaves(leaves) => Some(&leaves.writes),
+            Self::Moves(leaves) | Self::Leaves(leaves) => Some(&leaves.writes),
         }
     }
 
@@ -82,7 +84,7 @@ impl Outcome {
         match self {
             Self::Refused(_) => None,
             Self::Routed(routed) => routed.requeue_at,
-            Self::Leaves(leaves) => leaves.requeue_at,
+            Self::Moves(leaves) | Self::Leaves(leaves) => leaves.requeue_at,
         }
     }
 
@@ -92,6 +94,7 @@ impl Outcome {
         match self {
             Self::Refused(_) => "refused",
             Self::Routed(_) => "accepted",
+            Self::Moves(_) => "moving",
             Self::Leaves(_) => "deleting",
         }
     }

@@ -28,10 +28,12 @@ use crate::outcome::{Outcome, Routed, Writes};
 use crate::pass::{Memory, Pass};
 use crate::{Kind, leave, workload};
 
-/// Step 3: what may be done now; nothing for a release that is refused. One that leaves wants no version.
+/// Step 3: what may be done now; nothing for a release that is refused. One that leaves wants no version, and neither does one that
+/// moves to another host, until nothing is left of it at the host before.
 pub fn plan(pass: &Pass<'_>, checked: &Checked<'_>, memory: &mut Memory) -> Order {
     let wanted = match checked {
-        Ok(accepted) => accepted.as_ref().map(wanted_versions).unwrap_or_default(),
+        Ok(Some(accepted)) if !pass.references.site.is_elsewhere() => wanted_versions(accepted),
+        Ok(_) => BTreeSet::new(),
         Err(_) => return Order::default(),
     };
     let named: BTreeSet<String> = wanted.union(&pass.served.versions()).cloned().collect();
@@ -53,6 +55,7 @@ fn wanted_versions(accepted: &Accepted<'_>) -> BTreeSet<String> {
 #[must_use]
 pub fn build(pass: &Pass<'_>, checked: Checked<'_>, order: &Order) -> Outcome {
     match checked {
+        Ok(Some(_)) if pass.references.site.is_elsewhere() => Outcome::Moves(leave::leave(pass, order)),
         Ok(Some(accepted)) => Outcome::Routed(Box::new(route(pass, &accepted, order))),
         Ok(None) => Outcome::Leaves(leave::leave(pass, order)),
         Err(refusal) => Outcome::Refused(refusal),

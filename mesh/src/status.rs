@@ -42,7 +42,7 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
         versions,
         allocation: match outcome {
             Outcome::Routed(routed) => routed.allocation.clone(),
-            Outcome::Refused(_) | Outcome::Leaves(_) => before.allocation.clone(),
+            Outcome::Refused(_) | Outcome::Moves(_) | Outcome::Leaves(_) => before.allocation.clone(),
         },
         conditions,
     }
@@ -56,6 +56,7 @@ fn of_outcome(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>) -
         // Who gets what is not known.
         Served::Unknown => None,
     };
+    let accepted = || Condition::new(Reason::Accepted, "the spec is valid and the host is free");
     match outcome {
         Outcome::Refused(refusal) => {
             // Of a refused release nothing is written, so nothing else can keep it from that. What acts of it does so still.
@@ -64,10 +65,15 @@ fn of_outcome(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>) -
             std::iter::once(refusal.condition()).chain(unreadable).chain(taken_over).collect()
         }
         Outcome::Routed(routed) => {
-            let accepted = Condition::new(Reason::Accepted, "the spec is valid and the host is free");
             let [ready, programmed] = progress::conditions(pass, routed);
             let programmed = trouble.cloned().unwrap_or(programmed);
-            [accepted, ready, programmed].into_iter().chain(taken_over).collect()
+            [accepted(), ready, programmed].into_iter().chain(taken_over).collect()
+        }
+        Outcome::Moves(_) => {
+            let message = "the release moves to another host: what leads to its versions at the host before goes first, so that nobody is left \
+                           without an answer";
+            let moves = trouble.cloned().unwrap_or_else(|| Condition::new(Reason::Pending, message));
+            [accepted(), moves].into_iter().chain(taken_over).collect()
         }
         Outcome::Leaves(_) => Vec::new(),
     }

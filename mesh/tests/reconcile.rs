@@ -79,11 +79,13 @@ impl Cluster {
             taken: BTreeMap::new(),
             sent: BTreeMap::new(),
         };
-        cluster.put(
-            Kind::Service,
-            json!({"metadata": {"name": "reviews", "namespace": "shop"},
-                "spec": {"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 9080}]}}),
-        );
+        for service in SERVICES {
+            cluster.put(
+                Kind::Service,
+                json!({"metadata": {"name": service, "namespace": "shop"},
+                    "spec": {"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 9080}]}}),
+            );
+        }
         for version in ["v1", "v2", "v3", "v4"] {
             let labels = json!({"app": "reviews", "version": version});
             cluster.put(Kind::Pod, json!({"metadata": {"name": version, "namespace": "shop", "labels": labels}}));
@@ -105,10 +107,11 @@ impl Cluster {
             .iter()
             .map(|version| json!({"addresses": ["10.0.0.1"], "conditions": {"ready": true}, "targetRef": {"kind": "Pod", "name": version}}))
             .collect();
-        self.put(
-            Kind::EndpointSlice,
-            json!({"metadata": {"name": "reviews-1", "namespace": "shop", "labels": {"kubernetes.io/service-name": "reviews"}}, "endpoints": endpoints}),
-        );
+        for service in SERVICES {
+            let labels = json!({"kubernetes.io/service-name": service});
+            let metadata = json!({"name": format!("{service}-1"), "namespace": "shop", "labels": labels});
+            self.put(Kind::EndpointSlice, json!({"metadata": metadata, "endpoints": endpoints}));
+        }
     }
 
     fn release(&mut self, spec: &Value) {
@@ -237,7 +240,7 @@ impl Cluster {
         let done = matches!(&outcome, Outcome::Leaves(leaves) if leaves.done);
         match outcome {
             Outcome::Routed(routed) => routed.entry.into_iter().for_each(|entry| self.publisher.set(id, entry)),
-            Outcome::Leaves(_) => self.publisher.remove(id),
+            Outcome::Moves(_) | Outcome::Leaves(_) => self.publisher.remove(id),
             Outcome::Refused(_) => {}
         }
         if self.publisher.is_due(self.now) {
@@ -255,28 +258,33 @@ impl Cluster {
         writes.min(most)
     }
 
+    /// The subsets, with the host that they are of.
     fn subsets_now(&self) -> BTreeSet<String> {
         let rule = self.object(Kind::DestinationRule, "reviews-serin").unwrap_or_default();
-        rule["spec"]["subsets"]
-            .as_array()
-            .into_iter()
-            .flatten()
-            .map(|subset| subset["name"].as_str().unwrap().to_owned())
-            .collect()
+        let subsets = rule["spec"]["subsets"].as_array().into_iter().flatten();
+        subsets.map(|subset| at(&rule["spec"]["host"], subset["name"].as_str().unwrap())).collect()
     }
 
+    /// The versions that routes lead to, with the host that they are of.
     fn routes_now(&self) -> BTreeSet<String> {
         let route = self.object(Kind::VirtualService, "reviews-serin").unwrap_or_default();
         let http = route["spec"]["http"].as_array().cloned().unwrap_or_default();
         // While stable is stranded its route has no subset, and needs none.
         let version = |http: &Value| http["name"].as_str().unwrap().strip_prefix("shop.reviews.").unwrap().to_owned();
-        http.iter().map(version).collect()
+        http.iter().map(|http| at(&route["spec"]["hosts"][0], &version(http))).collect()
+    }
+
+    /// The versions that the document names, with the host that they are of.
+    fn named_now(&self) -> BTreeSet<String> {
+        let Some(published) = self.published() else { return BTreeSet::new() };
+        let host = json!(published.hosts[0]);
+        versions_of(&published).iter().map(|version| at(&host, version)).collect()
     }
 
     /// What must hold at any time.
     fn check(&mut self) {
         let (subsets, routes) = (self.subsets_now(), self.routes_now());
-        let named = self.published().map(|published| versions_of(&published)).unwrap_or_default();
+        let named = self.named_now();
         for (gone, last) in
             self.subsets.keys().filter(|subset| !subsets.contains(*subset)).map(|gone| (gone, self.routed.get(gone)))
         {
@@ -318,9 +326,13 @@ impl Cluster {
     }
 }
 
+fn at(host: &Value, version: &str) -> String {
+    format!("{version} of {}", host.as_str().unwrap())
+}
+
 #[derive(Clone, Debug)]
 enum Event {
-    Spec { stable: usize, canaries: Vec<(usize, u32)>, takeover: Option<usize>, paused: bool },
+    Spec { service: usize, stable: usize, canaries: Vec<(usize, u32)>, takeover: Option<usize>, paused: bool },
     Ready(Vec<bool>),
     Wait(u64),
     Pass,
@@ -331,12 +343,13 @@ enum Event {
 
 fn event() -> impl Strategy<Value = Event> {
     let spec = (
+        prop_oneof![4 => Just(0_usize), 1 => Just(1)],
         0..4_usize,
         prop::collection::vec((0..4_usize, 0..30_000_u32), 0..4),
         prop::option::of(0..4_usize),
         prop::bool::weighted(0.1),
     )
-        .prop_map(|(stable, canaries, takeover, paused)| Event::Spec { stable, canaries, takeover, paused });
+        .prop_map(|(service, stable, canaries, takeover, paused)| Event::Spec { service, stable, canaries, takeover, paused });
     prop_oneof![
         3 => spec,
         1 => prop::collection::vec(any::<bool>(), 4).prop_map(Event::Ready),
@@ -348,9 +361,11 @@ fn event() -> impl Strategy<Value = Event> {
     ]
 }
 
+/// Two Services of the same pods.
+const SERVICES: [&str; 2] = ["reviews", "ratings"];
 const VERSIONS: [&str; 4] = ["v1", "v2", "v3", "v4"];
 
-fn spec(stable: usize, canaries: &[(usize, u32)], takeover: Option<usize>, paused: bool) -> Value {
+fn spec(service: usize, stable: usize, canaries: &[(usize, u32)], takeover: Option<usize>, paused: bool) -> Value {
     let mut seen = BTreeSet::from([stable]);
     let listed: Vec<Value> = canaries
         .iter()
@@ -358,7 +373,7 @@ fn spec(stable: usize, canaries: &[(usize, u32)], takeover: Option<usize>, pause
         .map(|(version, buckets)| json!({"version": VERSIONS[*version], "weight": serin_config::Weight::from_buckets(*buckets).unwrap().to_string()}))
         .collect();
     let mut spec =
-        json!({"service": "reviews", "stable": {"version": VERSIONS[stable]}, "canaries": listed, "paused": paused});
+        json!({"service": SERVICES[service], "stable": {"version": VERSIONS[stable]}, "canaries": listed, "paused": paused});
     if let Some(takeover) = takeover.filter(|takeover| seen.contains(takeover)) {
         spec["takeover"] = json!(VERSIONS[takeover]);
     }
@@ -374,7 +389,9 @@ proptest! {
         let mut deleted = false;
         for event in events {
             match event {
-                Event::Spec { stable, canaries, takeover, paused } if !deleted => cluster.release(&spec(stable, &canaries, takeover, paused)),
+                Event::Spec { service, stable, canaries, takeover, paused } if !deleted => {
+                    cluster.release(&spec(service, stable, &canaries, takeover, paused));
+                }
                 Event::Spec { .. } => {}
                 Event::Ready(ready) => {
                     let versions: Vec<&str> = VERSIONS.iter().zip(&ready).filter(|(_, ready)| **ready).map(|(version, _)| *version).collect();
@@ -408,6 +425,8 @@ proptest! {
             // A pause holds versions that the spec no longer has.
             let entry = cluster.publisher.entry(&ReleaseId::new("shop", "reviews"));
             wanted.extend(entry.into_iter().flat_map(|entry| versions_of(&entry.wanted)));
+            let host = json!(format!("{}.shop.svc.cluster.local", object["spec"]["service"].as_str().unwrap()));
+            let wanted: BTreeSet<String> = wanted.iter().map(|version| at(&host, version)).collect();
             prop_assert_eq!(cluster.subsets_now(), wanted.clone());
             prop_assert_eq!(cluster.routes_now(), wanted);
             // Nobody can ask for a version by its name.

@@ -90,7 +90,7 @@ impl Job {
     pub(super) fn keeping_allocation(mut self, served_changes: bool) -> Self {
         let allocation = match &self.outcome {
             Outcome::Routed(routed) => Some(&routed.allocation),
-            Outcome::Refused(_) | Outcome::Leaves(_) => None,
+            Outcome::Refused(_) | Outcome::Moves(_) | Outcome::Leaves(_) => None,
         };
         self.keep_allocation = served_changes && allocation.is_some_and(|kept| *kept != self.resource.status.allocation);
         self

@@ -67,6 +67,9 @@ impl Leader {
                 self.metrics.reconciled(outcome.name());
                 let changes = changes(&outcome, served);
                 self.publisher.refuse(&resource, matches!(outcome, Outcome::Refused(_)));
+                if matches!(outcome, Outcome::Moves(_)) {
+                    self.publisher.retreat(&id, None);
+                }
                 let contests = &mut memory.contests;
                 let job = Job::new(resource, references, outcome, &self.store, contests, now);
                 jobs.push(job.keeping_allocation(changes));

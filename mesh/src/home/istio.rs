@@ -120,6 +120,7 @@ fn observe(release: &Resource, service: Option<&Object>, reader: &Reader<'_>, ho
     let ours = |kind, name: &str| reader.get(kind, namespace, name).cloned();
     let mut site = IstioSite {
         id: release.id.clone(),
+        host: String::new(),
         routing_key: routing_key(&release.uid),
         routing: Routing::default(),
         rule: ours(Kind::DestinationRule, &names.rule),
@@ -143,6 +144,7 @@ fn observe(release: &Resource, service: Option<&Object>, reader: &Reader<'_>, ho
     };
     let Ok(parsed) = &release.parsed else { return site };
     let host = parsed.host();
+    site.host.clone_from(&host);
     site.routing = parsed.spec.routing.clone().unwrap_or_default();
     site.gateways = gateway::listed(&site.routing, namespace, reader);
     site.cut_off = sidecar::cut_off(reader, namespace, &home.root_namespace, &host);

@@ -41,10 +41,16 @@ impl Client {
     /// # Errors
     /// Nobody listens.
     pub fn of(namespace: &str) -> Result<Self> {
-        Ok(Self {
-            connection: Connection::open(SIDECAR.parse()?)?,
-            host: format!("reviews.{namespace}.svc.{}:9080", domain()),
-        })
+        Self::of_service(namespace, "reviews")
+    }
+
+    /// The same of another Service than `reviews`.
+    ///
+    /// # Errors
+    /// Nobody listens.
+    pub fn of_service(namespace: &str, service: &str) -> Result<Self> {
+        let host = format!("{service}.{namespace}.svc.{}:9080", domain());
+        Ok(Self { connection: Connection::open(SIDECAR.parse()?)?, host })
     }
 
     /// A client outside of the mesh, at its gateway.
@@ -190,7 +196,12 @@ impl Watcher {
     /// # Errors
     /// Nobody listens.
     pub fn start(namespace: &str) -> Result<Self> {
-        let mut client = Client::of(namespace)?;
+        Ok(Self::with(Client::of(namespace)?))
+    }
+
+    /// Starts asking as this client, in the same way.
+    #[must_use]
+    pub fn with(mut client: Client) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
         let thread = std::thread::spawn(move || {
@@ -215,7 +226,7 @@ impl Watcher {
             }
             (asked, failures)
         });
-        Ok(Self { stop, thread: Some(thread) })
+        Self { stop, thread: Some(thread) }
     }
 
     /// Ends, and says how many requests were made.

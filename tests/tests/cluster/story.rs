@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, condition, document, eventually, get, kubectl,
-    patch, release, reviews,
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, condition, counts, document, eventually, get, half, kubectl,
+    patch, release, reviews, users,
 };
 
 use crate::{Outcome, Tests};
@@ -11,6 +11,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("story::create_grow_take_over_roll_back_delete", create_grow_take_over_roll_back_delete),
     ("story::a_weight_moves_only_the_difference_also_across_a_restart", a_weight_moves_only_the_difference),
+    ("story::a_release_moves_to_another_service_and_everybody_is_answered", a_release_moves),
     ("story::a_second_pass_writes_nothing_and_a_change_at_most_three_times", few_writes),
 ];
 
@@ -153,5 +154,39 @@ fn few_writes() -> Outcome {
     let (status, ..) = condition(space, "reviews", "Programmed")?;
     assert_eq!(status, "True");
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    Ok(())
+}
+
+fn a_release_moves() -> Outcome {
+    let space = "moves";
+    reviews(space, &[("v1", 2), ("v2", 2)])?;
+    // Another Service of the same pods.
+    let spec = json!({"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 9080, "targetPort": 8000}]});
+    apply(&[json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ratings", "namespace": space}, "spec": spec})])?;
+    let controller = Controller::start("moves", CONTROLLER, &[])?;
+    apply(&[release(space, half())])?;
+    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let mut client = Client::of(space)?;
+    agree(space, &mut client)?;
+    let before = counts(&mut client, &users())?;
+    let mut other = Client::of_service(space, "ratings")?;
+    eventually("the other Service answers", || {
+        Ok(if other.ask("/", &[])?.status == 200 { Ok(()) } else { Err("no 200".into()) })
+    })?;
+    let watchers = [Watcher::start(space)?, Watcher::with(Client::of_service(space, "ratings")?)];
+    for (service, client) in [("ratings", &mut other), ("reviews", &mut client)] {
+        patch("crel", space, "reviews", &json!({"spec": {"service": service}}))?;
+        // Everybody has the version of before, at the other Service.
+        eventually(&format!("{service} is routed"), || {
+            let seen = counts(client, &users())?;
+            Ok(if seen == before { Ok(()) } else { Err("not yet".into()) })
+        })?;
+        await_reason(space, "reviews", "Programmed", "Programmed")?;
+    }
+    for watcher in watchers {
+        println!("{} requests", watcher.finish()?);
+    }
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
     Ok(())
 }

@@ -22,6 +22,8 @@ use crate::{Kind, Name, Object};
 #[derive(Clone, Debug)]
 pub(super) struct IstioSite {
     pub(super) id: ReleaseId,
+    /// The host of the release; empty where its text cannot be read.
+    pub(super) host: String,
     /// What routes of ours ask for behind the version.
     pub(super) routing_key: RoutingKey,
     pub(super) routing: Routing,
@@ -101,6 +103,14 @@ impl Site for IstioSite {
             }
             None => Ok(()),
         }
+    }
+
+    fn is_elsewhere(&self) -> bool {
+        // A host that somebody else has written there is put right at once.
+        let is_ours = |object: &&Object| !is_foreign(object) && object.metadata.changed_by.is_none();
+        let (rule, route) = (self.rule.as_ref().filter(is_ours), self.mesh_route.as_ref().filter(is_ours));
+        let host = rule.and_then(|rule| rule.text("/spec/host"));
+        host.into_iter().chain(route.iter().flat_map(|route| route.strings("/spec/hosts"))).any(|host| host != self.host)
     }
 
     fn reach(&self, versions: &BTreeSet<String>, routing_header: &str) -> Reach {
