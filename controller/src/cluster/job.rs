@@ -79,6 +79,7 @@ impl Job {
                 .iter()
                 .filter_map(|(kind, name)| Some((*kind, store.get(*kind, &Name::new(&**namespace, &**name))?.clone())));
             removals.extend(found);
+            removals.iter().for_each(|(kind, found)| contests.forget(*kind, &found.name()));
         }
         let contested = contests.standing(now);
         let requeue_at =
