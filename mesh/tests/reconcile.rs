@@ -349,7 +349,13 @@ fn event() -> impl Strategy<Value = Event> {
         prop::option::of(0..4_usize),
         prop::bool::weighted(0.1),
     )
-        .prop_map(|(service, stable, canaries, takeover, paused)| Event::Spec { service, stable, canaries, takeover, paused });
+        .prop_map(|(service, stable, canaries, takeover, paused)| Event::Spec {
+            service,
+            stable,
+            canaries,
+            takeover,
+            paused,
+        });
     prop_oneof![
         3 => spec,
         1 => prop::collection::vec(any::<bool>(), 4).prop_map(Event::Ready),

@@ -59,6 +59,7 @@ fn a_tool_that_fights() -> Outcome {
         Ok(if ours { Ok(()) } else { Err(http.to_string()) })
     })?;
     agree(space, &mut client)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }
@@ -119,6 +120,7 @@ fn what_admission_changes() -> Outcome {
     for kind in ["mutatingadmissionpolicybinding", "mutatingadmissionpolicy"] {
         kubectl(&["delete", kind, "mirror"], "")?;
     }
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }

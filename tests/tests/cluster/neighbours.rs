@@ -320,6 +320,7 @@ fn a_sidecar_that_hides_the_service() -> Outcome {
     );
     apply(&[sidecar(&json!(["istio-system/*", "./*"]))])?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, condition, counts, document, eventually, get, half, kubectl,
-    patch, release, reviews, users,
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, condition, counts, document, eventually, get, half,
+    kubectl, patch, release, reviews, users,
 };
 
 use crate::{Outcome, Tests};
@@ -162,7 +162,9 @@ fn a_release_moves() -> Outcome {
     reviews(space, &[("v1", 2), ("v2", 2)])?;
     // Another Service of the same pods.
     let spec = json!({"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 9080, "targetPort": 8000}]});
-    apply(&[json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ratings", "namespace": space}, "spec": spec})])?;
+    apply(&[
+        json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ratings", "namespace": space}, "spec": spec}),
+    ])?;
     let controller = Controller::start("moves", CONTROLLER, &[])?;
     apply(&[release(space, half())])?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;

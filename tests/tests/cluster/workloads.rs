@@ -144,6 +144,7 @@ fn a_weight_grows_with_ready_pods() -> Outcome {
         let pods = of_clone(space, "/spec/replicas")?;
         Ok(if pods == 3 { Ok(()) } else { Err(pods.to_string()) })
     })?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }
@@ -178,6 +179,7 @@ fn a_canary_waits_for_its_least_number() -> Outcome {
     assert_eq!(share_of_canary(space)?, "v2=50%");
     let mut client = Client::of(space)?;
     assert!(agree(space, &mut client)?["v2"] > 400);
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }
@@ -213,6 +215,7 @@ fn the_number_of_pods_can_be_left() -> Outcome {
         assert_eq!(of_clone(space, "/spec/replicas")?, pods);
     }
     watcher.finish()?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }
@@ -243,6 +246,7 @@ fn a_canary_differs_by_a_patch() -> Outcome {
     )?;
     let message = await_reason(space, "reviews", "Programmed", "WriteFailed")?;
     assert!(message.contains("dnsPolice"), "{message}");
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
 }
