@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use serin_mesh::contest::{Contested, Contests};
 use serin_mesh::desired::Desired;
+use serin_mesh::entry::Entry;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::references::References;
 use serin_mesh::resource::Resource;
@@ -38,6 +39,8 @@ pub(super) struct Applied {
     pub(super) answers: Vec<(Kind, Object)>,
     pub(super) deleted: Vec<(Kind, Name)>,
     pub(super) error: Option<WriteError>,
+    /// Whether a restart would find the bucket maps that its entry uses.
+    kept: bool,
 }
 
 /// What happens to the finalizer of a release.
@@ -109,12 +112,24 @@ impl Job {
 
 /// Step 5 for one release. Nothing is written before the finalizer, and no document uses bucket maps that a restart would not find.
 pub(super) async fn apply(writer: &Writer, job: Job) -> Applied {
-    let mut applied = Applied { job, answers: Vec::new(), deleted: Vec::new(), error: None };
+    let mut applied = Applied { job, answers: Vec::new(), deleted: Vec::new(), error: None, kept: false };
     applied.error = applied.write(writer).await.err();
     applied
 }
 
 impl Applied {
+    /// The entry that may be published. It names what routes were seen to lead to, so that an object which the API server refuses, such as a
+    /// clone, does not hold it up; of one that changed in between the next pass knows more.
+    pub(super) fn entry(&self) -> Option<&Arc<Entry>> {
+        let Outcome::Routed(routed) = &self.job.outcome else { return None };
+        let may = match &self.error {
+            None => true,
+            Some(WriteError::Failed { .. }) => self.kept,
+            Some(WriteError::Conflict(_) | WriteError::NotLeader) => false,
+        };
+        routed.entry.as_ref().filter(|_| may)
+    }
+
     async fn write(&mut self, writer: &Writer) -> Result<(), WriteError> {
         let job = &self.job;
         let mut revision = job.resource.revision.clone();
@@ -130,6 +145,7 @@ impl Applied {
             let object = writer.status(&job.resource, revision.as_deref(), &status).await?;
             self.answers.push((Kind::CanaryRelease, object));
         }
+        self.kept = true;
         for (desired, found) in &job.objects {
             let mut found = found.clone();
             if let Some((clone, replicas)) = found.as_ref().and_then(|found| Some((found, left_to_others(desired, found)?)))

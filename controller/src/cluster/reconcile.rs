@@ -182,10 +182,7 @@ impl Leader {
                 self.deleted(kind, &name);
                 self.queue.push(id.clone());
             }
-            if let Outcome::Routed(routed) = &applied.job.outcome
-                && let Some(entry) = routed.entry.as_ref().filter(|_| applied.error.is_none())
-                && self.is_as_seen(&applied.job.resource)
-            {
+            if let Some(entry) = applied.entry().filter(|_| self.is_as_seen(&applied.job.resource)) {
                 self.publisher.set(&id, Arc::clone(entry));
             }
         }

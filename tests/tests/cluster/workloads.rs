@@ -236,16 +236,20 @@ fn a_canary_differs_by_a_patch() -> Outcome {
         (&pod["containers"][0]["image"], &stable["initContainers"]),
         (&stable["containers"][0]["image"], &json!(null))
     );
-    // What Kubernetes does not know in a pod is the trouble of this release, in its words.
+    // What Kubernetes does not know in a pod is the trouble of this release, in its words. Weights act all the same.
     patch(
         "crel",
         space,
         "reviews",
         &json!({"spec": {"canaries": [
-        {"version": "v2", "weight": "50%", "workload": {"patch": {"dnsPolice": "Default"}}}]}}),
+        {"version": "v2", "weight": "60%", "workload": {"patch": {"dnsPolice": "Default"}}}]}}),
     )?;
     let message = await_reason(space, "reviews", "Programmed", "WriteFailed")?;
     assert!(message.contains("dnsPolice"), "{message}");
+    eventually("the weight acts", || {
+        let share = share_of_canary(space)?;
+        Ok(if share == "v2=60%" { Ok(()) } else { Err(share.to_string()) })
+    })?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
