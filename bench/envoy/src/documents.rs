@@ -1,7 +1,8 @@
 //! Split documents, as the controller writes them.
 
-// Its tests are where it is.
+// The same names as in the bench of the cluster, on whose crate a mesh depends.
 #[path = "../../../tests/src/names.rs"]
+#[expect(unreachable_pub, reason = "there it is public")]
 mod names;
 
 use serde_json::{Value, json};
