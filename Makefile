@@ -58,10 +58,12 @@ mesh: envoy build ## start a whole mesh on this machine, and a shell in it; need
 bench: envoy ## measure the filter in a real Envoy beside its alternatives; Linux; ARGS=--help
 	@cargo run --release --locked -p serin-bench-envoy -- $(ARGS)
 
-bench-cluster: envoy ## measure the controller with 1 000 releases; needs Go
+bench-cluster: envoy ## measure the controller and istiod with 1 000 releases; needs Go
+	@tests/stack/run.sh --check
+	cd tests/stack && go build -trimpath -o $(CURDIR)/target/stack/sidecars ./sidecars
 	cargo build --locked --release -p serin-controller
 	cargo build --locked -p serin-tests --bin bench_cluster
-	@SERIN=$(CURDIR)/target/release/serin tests/stack/run.sh target/debug/bench_cluster
+	@SERIN=$(CURDIR)/target/release/serin SIDECARS=$(CURDIR)/target/stack/sidecars tests/stack/run.sh target/debug/bench_cluster
 
 bench-engine: toolchain ## measure a decision beside Unleash's engine; counts need valgrind
 	cargo bench --locked -p serin-bench-engine --bench engine

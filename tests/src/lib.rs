@@ -10,6 +10,7 @@ pub mod host;
 pub mod http;
 #[cfg(feature = "system")]
 pub mod mesh;
+pub mod names;
 pub mod need;
 pub mod reference;
 #[cfg(feature = "system")]

@@ -1,12 +1,15 @@
 //! A document as one text, plain and packed, in the built filter.
 #![cfg(test)]
 
+use std::collections::BTreeSet;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use serin_config::SplitDocument;
 use serin_module::REQUEST_FILTER;
 use serin_tests::host::{Host, Input};
+use serin_tests::names::{self, names};
 
 /// So many releases, of which the last one has this number of buckets.
 fn document(releases: usize, buckets: u32) -> SplitDocument {
@@ -66,6 +69,27 @@ fn a_text_of_either_form_decides_as_the_document_does() {
     // What is short stays readable.
     let short = self::document(20, 100_000);
     assert_eq!(short.to_text(), short.to_json());
+}
+
+#[test]
+fn ten_thousand_releases_of_teams_are_few_bytes() {
+    let names = names(200, 50);
+    let hosts: BTreeSet<String> = names.iter().map(names::Name::host).collect();
+    let document = |buckets| SplitDocument::parse(names::document(&names, 5_000, buckets).to_string().as_bytes()).unwrap();
+    let (json, packed) = (document(50_000).to_json(), document(50_000).to_text());
+    println!("{} bytes, {} packed", json.len(), packed.len());
+    assert_eq!(hosts.len(), 10_000);
+    // What istiod sends to each sidecar for a change.
+    assert!(json.len() > 1_500_000 && packed.len() <= 330_000, "{} of {}", packed.len(), json.len());
+    let mut host = host();
+    read(&mut host, &enveloped(&packed));
+    let pieces = read(&mut host, &enveloped(&document(60_000).to_text()));
+    let longest = pieces.iter().max().unwrap();
+    println!("{} pieces, fuel {longest} at most", pieces.len());
+    // A piece of a plain document has as much, and holds a worker up for a millisecond.
+    assert!(*longest < 14_000_000, "{pieces:?}");
+    let adopted = format!("adopted a split document of 10000 releases, {} bytes", json.len());
+    assert_eq!(host.logs().iter().filter(|line| line.contains(&adopted)).count(), 2, "{:?}", host.logs());
 }
 
 #[test]

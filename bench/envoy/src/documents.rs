@@ -1,11 +1,22 @@
 //! Split documents, as the controller writes them.
 
+// The same names as in the bench of the cluster, on whose crate a mesh depends.
+#[path = "../../../tests/src/names.rs"]
+#[expect(unreachable_pub, reason = "there it is public")]
+mod names;
+
 use serde_json::{Value, json};
+use serin_config::SplitDocument;
+
+use crate::Result;
 
 /// The host of the one release that all rows but the large ones ask for.
 pub(crate) const HOST: &str = "reviews.bookinfo.svc.cluster.local";
 /// Its release.
 pub(crate) const RELEASE: &str = "bookinfo/reviews";
+/// Namespaces of a large mesh, and releases in each.
+const NAMESPACES: usize = 200;
+const RELEASES: usize = 50;
 
 /// One release by the cookie `user`, half and half, with rules.
 pub(crate) fn reviews(rules: Vec<Value>) -> String {
@@ -32,6 +43,19 @@ pub(crate) fn releases(count: usize, buckets: u32) -> String {
     let middle = middle(count);
     let own = |index| if index == middle { buckets } else { 50_000 };
     document(&(0..count).map(|index| split(&release(index), &host(index), own(index))).collect::<Vec<_>>())
+}
+
+/// 10 000 releases with the names of a large mesh, as a WasmPlugin carries them; the canary of the middle one has so many buckets.
+pub(crate) fn packed(buckets: u32) -> Result<String> {
+    let names = names::names(NAMESPACES, RELEASES);
+    let document = names::document(&names, middle(names.len()), buckets).to_string();
+    Ok(json!({"document": SplitDocument::parse(document.as_bytes())?.to_text()}).to_string())
+}
+
+/// The host of the middle one.
+pub(crate) fn packed_host() -> String {
+    let names = names::names(NAMESPACES, RELEASES);
+    names.get(middle(names.len())).map(names::Name::host).unwrap_or_default()
 }
 
 /// The number of the release that is asked for among so many.

@@ -58,26 +58,51 @@ struct Sample {
     canary: bool,
 }
 
-/// Measures a document of one release and one of 10 000.
+/// A document, before and after a change of the release that is asked for.
+struct Case {
+    name: &'static str,
+    /// The host of that release.
+    host: String,
+    /// What the filter is configured with: all users on stable, all on the canary.
+    configurations: [String; 2],
+}
+
+impl Case {
+    /// A document as it is.
+    fn plain(name: &'static str, releases: usize) -> Self {
+        let host = documents::host(documents::middle(releases));
+        Self { name, host, configurations: [0, 100_000].map(|buckets| documents::releases(releases, buckets)) }
+    }
+
+    /// A document as a WasmPlugin carries it, packed.
+    fn packed(name: &'static str) -> Result<Self> {
+        let [stable, canary] = [0, 100_000].map(documents::packed);
+        Ok(Self { name, host: documents::packed_host(), configurations: [stable?, canary?] })
+    }
+}
+
+/// Measures a document of one release and two of 10 000.
 pub(crate) fn measure(modules: &Modules, plan: &Plan) -> Result<Vec<Updates>> {
     let mut filters = vec![("Serin".to_owned(), modules.serin())];
     filters.extend(modules.others.iter().cloned());
+    let packed = Case::packed("10 000 releases, packed")?;
+    let cases = [Case::plain("1 release", 1), Case::plain("10 000 releases", 10_000), packed];
     let mut all = Vec::new();
     for (name, module) in filters {
-        for (releases, written) in [(1, "1 release"), (10_000, "10 000 releases")] {
-            all.push(updates(&format!("{name}, {written}"), &module, releases, plan)?);
+        for case in &cases {
+            all.push(updates(&format!("{name}, {}", case.name), &module, case, plan)?);
         }
     }
     Ok(all)
 }
 
-fn updates(name: &str, module: &Path, releases: usize, plan: &Plan) -> Result<Updates> {
+fn updates(name: &str, module: &Path, case: &Case, plan: &Plan) -> Result<Updates> {
     let directory = tempfile::TempDir::new()?;
     let place = directory.path().join("ecds.json");
-    let [stable, canary] = [0, 100_000].map(|buckets| discovered(module, releases, buckets));
+    let [stable, canary] = &case.configurations;
+    let (stable, canary) = (discovered(module, stable, "stable"), discovered(module, canary, "canary"));
     fs::write(&place, &stable)?;
-    let host = documents::host(documents::middle(releases));
-    let envoy = Envoy::start(&resources(directory.path(), &host), 1)?;
+    let envoy = Envoy::start(&resources(directory.path(), &case.host), 1)?;
     if let Some((first, last)) = two_cores() {
         // The worker has a core for itself: what else Envoy does for an update is not a stall of the worker.
         envoy.threads()?.iter().for_each(|thread| {
@@ -118,7 +143,7 @@ fn updates(name: &str, module: &Path, releases: usize, plan: &Plan) -> Result<Up
     let of = |value: &dyn Fn(&Window) -> f64| Summary::of(&windows.iter().map(value).collect::<Vec<_>>());
     Ok(Updates {
         name: name.to_owned(),
-        document_bytes: documents::releases(releases, 0).len(),
+        document_bytes: case.configurations[0].len(),
         effect: of(&|window| milliseconds(window.effect)),
         stall: of(&|window| longest(window.update)),
         control: of(&|window| longest(window.control)),
@@ -205,10 +230,10 @@ fn milliseconds(time: Duration) -> f64 {
 }
 
 /// The discovery response that holds the filter with a document.
-fn discovered(module: &Path, releases: usize, buckets: u32) -> String {
-    let config = wasm("serin", module, &documents::releases(releases, buckets));
+fn discovered(module: &Path, configuration: &str, version: &str) -> String {
+    let config = wasm("serin", module, configuration);
     let resource = any("envoy.config.core.v3.TypedExtensionConfig", filter("serin", config));
-    json!({"version_info": buckets.to_string(), "resources": [resource]}).to_string()
+    json!({"version_info": version, "resources": [resource]}).to_string()
 }
 
 /// A listener whose filter is discovered. The first route leads to a cluster, by whose name the filter finds the release; the

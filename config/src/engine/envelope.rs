@@ -7,6 +7,7 @@ use std::mem;
 
 use crate::engine::inflate::{Inflate, Stop};
 use crate::error::{Cause, CompileError};
+use crate::json::bytes::position;
 use crate::json::lexer::{self, Lexer};
 use crate::request::base64;
 
@@ -38,7 +39,7 @@ pub(crate) enum Envelope {
 
 impl Envelope {
     /// Goes on for so many bytes of the document, and says whether `text` is the document now.
-    pub(crate) fn open(&mut self, text: &mut Vec<u8>, bytes: usize) -> Result<bool, CompileError> {
+    pub(crate) fn open(&mut self, text: &mut Vec<u8>, mut bytes: usize) -> Result<bool, CompileError> {
         if let Self::Sealed = self {
             *self = match content(text)? {
                 None => Self::Open,
@@ -47,6 +48,8 @@ impl Envelope {
                     Self::Open
                 }
                 Some(Content::Packed(packed)) => {
+                    // It was looked through.
+                    bytes = bytes.saturating_sub(text.len());
                     text.clear();
                     Self::Packed(Box::new(Unpacking::new(packed)?))
                 }
@@ -74,12 +77,28 @@ enum Content {
 fn content(text: &[u8]) -> Result<Option<Content>, CompileError> {
     let mut lexer = Lexer(text);
     let begins = lexer.expect(b"{").and_then(|_| lexer.value()).and_then(lexer::text).is_some_and(|name| name == MEMBER);
+    if begins && let Some(packed) = packed(text, lexer) {
+        return Ok(Some(Content::Packed(packed.to_vec())));
+    }
     let Some(content) = begins.then(|| lexer::member(text, MEMBER)).flatten() else {
         return Ok(None);
     };
     let content = lexer::text(content).ok_or_else(|| fault("not a text", "write the document there as one text"))?;
     let bytes = content.into_owned().into_bytes();
     Ok(Some(if bytes.starts_with(b"{") { Content::Plain(bytes) } else { Content::Packed(bytes) }))
+}
+
+/// A packed text that is the first member of an envelope, found without reading it as JSON: it is long.
+#[inline(never)]
+fn packed<'t>(text: &'t [u8], mut behind_name: Lexer<'t>) -> Option<&'t [u8]> {
+    behind_name.expect(b":")?;
+    behind_name.expect(b"\"")?;
+    let packed = behind_name.0.get(..position(behind_name.0, b'"')?)?;
+    // What is around it shall be what it would be around an empty one.
+    let (before, rest) = text.split_at_checked(text.len() - behind_name.0.len())?;
+    let around = [before, rest.get(packed.len()..)?].concat();
+    let is_plain = packed.starts_with(b"H4sI") && position(packed, b'\\').is_none();
+    (is_plain && lexer::member(&around, MEMBER)? == b"\"\"").then_some(packed)
 }
 
 #[inline(never)]

@@ -1,10 +1,13 @@
 //! The inverse of deflate (RFC 1951), in pieces.
 //!
 //! A decoder of our own, since the filter runs in every sidecar: a library for it was an eighth of the module. A document is the
-//! same few words again and again, so that nearly all of it comes from copies, and codes may be read bit by bit.
+//! same few words again and again, so that nearly all of it comes from copies. Short words of the codes are looked up, the others read
+//! bit by bit.
 
 /// A code has at most so many bits.
 const MOST_BITS: usize = 15;
+/// Words of so many bits at most are looked up.
+const SHORT_BITS: u32 = 9;
 /// Literals, lengths and the end of a block.
 const SYMBOLS: usize = 288;
 /// In which order the lengths of the code for lengths come (section 3.2.7).
@@ -195,6 +198,25 @@ impl<S: Iterator<Item = u8>> Inflate<S> {
     /// The next symbol.
     #[inline(never)]
     fn decode(&mut self, is_distance: bool) -> Result<u16, Stop> {
+        loop {
+            let code = if is_distance { &self.distances } else { &self.literals };
+            let (symbol, bits) = code.short(self.bits);
+            if bits > 0 && bits <= self.count {
+                self.bits >>= bits;
+                self.count -= bits;
+                return Ok(symbol);
+            }
+            if self.count >= SHORT_BITS {
+                return self.decode_long(is_distance);
+            }
+            // The word is longer than what is there: nothing is read that is not needed.
+            self.more()?;
+        }
+    }
+
+    /// The next symbol, bit by bit.
+    #[inline(never)]
+    fn decode_long(&mut self, is_distance: bool) -> Result<u16, Stop> {
         let (mut word, mut first, mut index) = (0, 0, 0);
         for length in 1..=MOST_BITS {
             word = word << 1 | self.take(1)?;
@@ -215,13 +237,19 @@ impl<S: Iterator<Item = u8>> Inflate<S> {
     #[inline(never)]
     fn take(&mut self, bits: u32) -> Result<u16, Stop> {
         while self.count < bits {
-            self.bits |= u32::from(self.source.next().ok_or(Stop::Damaged)?) << self.count;
-            self.count += 8;
+            self.more()?;
         }
         let [low, high, ..] = (self.bits & ((1 << bits) - 1)).to_le_bytes();
         self.bits >>= bits;
         self.count -= bits;
         Ok(u16::from_le_bytes([low, high]))
+    }
+
+    /// Reads a byte.
+    fn more(&mut self) -> Result<(), Stop> {
+        self.bits |= u32::from(self.source.next().ok_or(Stop::Damaged)?) << self.count;
+        self.count += 8;
+        Ok(())
     }
 }
 
@@ -237,11 +265,13 @@ struct Code {
     counts: [u16; MOST_BITS + 1],
     /// Symbols by the order of their words.
     symbols: [u16; SYMBOLS],
+    /// By the bits that come next, the first one lowest: the symbol of a short word, above the four bits of its length.
+    short: [u16; 1 << SHORT_BITS],
 }
 
 impl Default for Code {
     fn default() -> Self {
-        Self { counts: [0; MOST_BITS + 1], symbols: [0; SYMBOLS] }
+        Self { counts: [0; MOST_BITS + 1], symbols: [0; SYMBOLS], short: [0; 1 << SHORT_BITS] }
     }
 }
 
@@ -249,17 +279,33 @@ impl Code {
     /// Makes it the code whose words have these lengths.
     #[inline(never)]
     fn set(&mut self, lengths: &[u8]) -> Result<(), Stop> {
-        let (mut left, mut symbols) = (1_u16, self.symbols.iter_mut());
+        let (mut left, mut word, mut symbols) = (1_u16, 0_u16, self.symbols.iter_mut());
+        self.short.fill(0);
         for (bits, count) in (0_u8..).zip(&mut self.counts).skip(1) {
             *count = 0;
             for (symbol, _) in (0_u16..).zip(lengths).filter(|(_, length)| **length == bits) {
                 *symbols.next().ok_or(Stop::Damaged)? = symbol;
                 *count += 1;
+                // Words come with their first bit lowest, and anything behind them.
+                let mut at = usize::from(word.reverse_bits() >> (16 - bits));
+                while let Some(entry) = self.short.get_mut(at).filter(|_| u32::from(bits) <= SHORT_BITS) {
+                    *entry = symbol << 4 | u16::from(bits);
+                    at += 1 << bits;
+                }
+                word += 1;
             }
+            word <<= 1;
             // More words than there can be.
             left = (left * 2).checked_sub(*count).ok_or(Stop::Damaged)?;
         }
         Ok(())
+    }
+
+    /// The symbol whose word the next bits begin with, and how many bits that has; none for a long word.
+    fn short(&self, bits: u32) -> (u16, u32) {
+        let at = usize::try_from(bits % (1 << SHORT_BITS)).unwrap_or_default();
+        let entry = self.short.get(at).copied().unwrap_or_default();
+        (entry >> 4, u32::from(entry & 15))
     }
 }
 
