@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, agree, agree_within, apply, await_reason, counts, get, kubectl, patch, release, reviews,
-    users,
+    CONTROLLER, Client, Controller, agree, agree_within, apply, await_reason, counts, eventually_within, get, kubectl,
+    patch, release, reviews, users,
 };
 
 use crate::{Outcome, Tests};
@@ -224,7 +224,7 @@ fn a_hostile_tenant() -> Outcome {
         std::thread::spawn(move || run(seed, &stop, &taken))
     };
     let end = Instant::now() + Duration::from_secs(seconds);
-    let (mut rounds, mut longest) = (0, Duration::ZERO);
+    let (mut rounds, mut longest, mut longest_rollback) = (0, Duration::ZERO, Duration::ZERO);
     let mut healthy = || -> Outcome {
         while Instant::now() < end {
             rounds += 1;
@@ -241,6 +241,21 @@ fn a_hostile_tenant() -> Outcome {
             };
             let start = Instant::now();
             patch("crel", HEALTHY, "reviews", &change)?;
+            if change["spec"]["takeover"] == "v1" {
+                // Twenty who had the canary; asking all would take longer than the rollback.
+                let moved: Vec<_> = requests
+                    .iter()
+                    .zip(&before)
+                    .filter(|(_, had)| *had != "v1")
+                    .map(|(who, _)| who.clone())
+                    .take(20)
+                    .collect();
+                eventually_within(EFFECT, "a rollback acts", || {
+                    let others = counts(&mut client, &moved)?.iter().filter(|version| *version != "v1").count();
+                    Ok(if others == 0 { Ok(()) } else { Err(format!("{others} of {} do not", moved.len())) })
+                })?;
+                longest_rollback = longest_rollback.max(start.elapsed());
+            }
             agree_within(EFFECT, HEALTHY, &mut client)?;
             longest = longest.max(start.elapsed());
             await_reason(HEALTHY, "reviews", "Accepted", "Accepted")?;
@@ -250,7 +265,11 @@ fn a_hostile_tenant() -> Outcome {
     let outcome = healthy();
     stop.store(true, Ordering::Relaxed);
     tenant.join().map_err(|_| "the tenant's process panicked")?;
-    println!("seed {seed}: {} objects taken, {rounds} changes, the longest took {longest:?}", taken.load(Ordering::Relaxed));
+    println!(
+        "seed {seed}: {} objects taken, {rounds} changes: a rollback acted after {longest_rollback:?} at most, and all that is asked after a \
+         change agreed after {longest:?}",
+        taken.load(Ordering::Relaxed)
+    );
     outcome?;
     assert!(taken.load(Ordering::Relaxed) > rounds, "the tenant did next to nothing");
     assert_eq!(lease()?, leader, "{}", controller.log());

@@ -158,14 +158,14 @@ fn few_writes() -> Outcome {
 }
 
 fn a_release_moves() -> Outcome {
-    let space = "moves";
+    let space = "moving";
     reviews(space, &[("v1", 2), ("v2", 2)])?;
     // Another Service of the same pods.
     let spec = json!({"selector": {"app": "reviews"}, "ports": [{"name": "http", "port": 9080, "targetPort": 8000}]});
     apply(&[
         json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "ratings", "namespace": space}, "spec": spec}),
     ])?;
-    let controller = Controller::start("moves", CONTROLLER, &[])?;
+    let controller = Controller::start("moving", CONTROLLER, &[])?;
     apply(&[release(space, half())])?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
     let mut client = Client::of(space)?;
