@@ -9,8 +9,8 @@ use serin_config::{BUCKETS, ReleaseSplit, Weight};
 use serin_release::api::v1alpha1::{Canary, Replicas};
 use serin_release::served::Limits;
 
-use crate::Object;
 use crate::check::Accepted;
+use crate::deployments::size;
 use crate::entry::Entry;
 use crate::order::{Served, versions_of};
 use crate::pass::Pass;
@@ -36,12 +36,6 @@ pub fn pods(all: u32, buckets: u32) -> u32 {
 fn carried(all: u32, ready: u32) -> u32 {
     let buckets = (u64::from(BUCKETS) * u64::from(ready)).checked_div(u64::from(all)).unwrap_or(u64::from(BUCKETS));
     u32::try_from(buckets).unwrap_or(u32::MAX).min(BUCKETS)
-}
-
-/// The number of pods that a Deployment shall have.
-pub(crate) fn size(deployment: &Object) -> u32 {
-    let replicas = deployment.data.pointer("/spec/replicas").and_then(serde_json::Value::as_u64);
-    replicas.map_or(1, |replicas| u32::try_from(replicas).unwrap_or(u32::MAX))
 }
 
 /// Whether a canary's pods follow its share.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use serde_json::Value;
 use serin_release::api::v1alpha1::CanaryRelease;
 
 use crate::Object;
@@ -16,6 +17,12 @@ pub(crate) fn selected(deployment: &Object, selector: &BTreeMap<String, String>)
 /// The version of a Deployment's pods.
 pub(crate) fn version_of(deployment: &Object) -> Option<&str> {
     deployment.data.pointer("/spec/template/metadata/labels")?.get(VERSION_LABEL)?.as_str()
+}
+
+/// The number of pods that a Deployment shall have.
+pub(crate) fn size(deployment: &Object) -> u32 {
+    let replicas = deployment.data.pointer("/spec/replicas").and_then(Value::as_u64);
+    replicas.map_or(1, |replicas| u32::try_from(replicas).unwrap_or(u32::MAX))
 }
 
 /// Stable's Deployment, among those that concern the release.

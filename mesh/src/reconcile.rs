@@ -20,6 +20,7 @@ use serin_release::api::v1alpha1::Replicas;
 
 use crate::capacity::{self, Capacity};
 use crate::check::{Accepted, Checked};
+use crate::deployments::size;
 use crate::entry::Entry;
 use crate::home::Plan;
 use crate::names::clone_name;
@@ -118,8 +119,8 @@ fn writes(pass: &Pass<'_>, accepted: &Accepted<'_>, order: &Order) -> Writes {
         let replicas = own.replicas.map(|replicas| match replicas {
             Replicas::Count(count) => count,
             Replicas::Share => {
-                let now = pass.references.deployments.get(&name).map(capacity::size);
-                let all = capacity::size(deployment);
+                let now = pass.references.deployments.get(&name).map(size);
+                let all = size(deployment);
                 capacity::replicas(&accepted.compiled.wanted, pass.served, &canary.version, all, now)
             }
         });

@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use serin_release::api::v1alpha1::{CanaryRelease, Workload};
 
-use crate::capacity;
-use crate::deployments::{selected, stable_deployment, version_of};
+use crate::deployments::{selected, size, stable_deployment, version_of};
 use crate::desired::{Desired, content, set};
 use crate::names::{MANAGED_BY, RELEASE_LABEL, VERSION_LABEL, clone_name, release_of};
 use crate::pass::Pass;
@@ -182,7 +181,7 @@ fn change_pod(pod: &mut Map<String, Value>, workload: &Workload) {
 #[must_use]
 pub fn left_to_others(wanted: &Desired, found: &Object) -> Option<u32> {
     let is_sized = found.metadata.annotations.contains_key(SIZED) && wanted.kind == Kind::Deployment;
-    (is_sized && wanted.body.pointer("/spec/replicas").is_none()).then(|| capacity::size(found))
+    (is_sized && wanted.body.pointer("/spec/replicas").is_none()).then(|| size(found))
 }
 
 #[cfg(test)]

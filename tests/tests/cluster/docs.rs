@@ -26,7 +26,8 @@ pub(crate) fn trials(needs: &'static [Need]) -> Vec<Trial> {
 /// Bookinfo, the controller, and somebody who reads the page.
 fn run(page: &Page) -> Outcome {
     let bookinfo = Path::new(env!("CARGO_MANIFEST_DIR")).join("stack/bookinfo.yaml");
-    kubectl(&["apply", "--server-side", "-f", "-"], &fs::read_to_string(bookinfo)?)?;
+    // A page may have scaled one of them.
+    kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &fs::read_to_string(bookinfo)?)?;
     for deployment in ["productpage-v1", "details-v1", "ratings-v1", "reviews-v1", "reviews-v2"] {
         kubectl(&["rollout", "status", "-n", "bookinfo", &format!("deployment/{deployment}"), "--timeout=60s"], "")?;
     }
