@@ -49,6 +49,7 @@ pub use document::sticky::{IssueCookie, JwtClaim, KeySource, Otherwise, SameSite
 pub use document::version::DOCUMENT_VERSION;
 pub use document::{ReleaseSplit, Rule, SplitDocument};
 pub use engine::decide::{Decision, Reason, SetCookie};
+pub use engine::envelope::checksum;
 pub use engine::release::Release;
 pub use engine::split::Split;
 pub use engine::update::Update;

@@ -17,6 +17,7 @@ pub mod modules;
 pub mod policy;
 mod port;
 mod probe;
+mod prometheus;
 mod queue;
 pub mod rbac;
 mod reconcile;
@@ -49,6 +50,7 @@ use lease::Timing;
 use metrics::Metrics;
 use modules::Modules;
 use port::Limits;
+use prometheus::Source;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -108,6 +110,16 @@ pub struct Controller {
     /// Bytes that the releases of one namespace may have in the split document, as JSON. A release without rules has about 200.
     #[arg(long, env = "SERIN_NAMESPACE_QUOTA", value_name = "BYTES", default_value = "500000")]
     namespace_quota: usize,
+    /// Metric source that tells what proxies have and who passes them by, as `NAME=URL` with the base of an API as Prometheus has it;
+    /// several separated by commas.
+    #[arg(long, env = "SERIN_METRICS", value_name = "NAME=URL", value_delimiter = ',')]
+    metrics: Vec<Source>,
+    /// Label matchers for each query to metric sources, where these know more than one mesh: such as `cluster="east"`.
+    #[arg(long, env = "SERIN_METRICS_LABELS", value_name = "MATCHERS", default_value = "", hide_default_value = true)]
+    metrics_labels: String,
+    /// Time that proxies may take to get a change and to be scraped, in seconds. Then the status says that some are behind.
+    #[arg(long, env = "SERIN_PROXY_GRACE_SECONDS", value_name = "SECONDS", default_value = "120")]
+    proxy_grace_seconds: u64,
     /// Log format.
     #[arg(long, env = "SERIN_LOG", value_enum, default_value = "text")]
     log: LogForm,

@@ -17,7 +17,6 @@ const OK: u32 = Status::Ok as u32;
 const REQUEST_HEADERS: u32 = MapType::HttpRequestHeaders as u32;
 const RESPONSE_HEADERS: u32 = MapType::HttpResponseHeaders as u32;
 const PLUGIN_CONFIGURATION: u32 = BufferType::PluginConfiguration as u32;
-const COUNTER: u32 = MetricType::Counter as u32;
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
@@ -33,6 +32,7 @@ unsafe extern "C" {
     fn proxy_set_property(path: *const u8, path_size: usize, value: *const u8, value_size: usize) -> u32;
     fn proxy_define_metric(kind: u32, name: *const u8, name_size: usize, id: *mut u32) -> u32;
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    fn proxy_record_metric(id: u32, value: u64) -> u32;
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }
 
@@ -149,13 +149,13 @@ pub(crate) fn set_filter_state(name: &[u8], value: &str) {
 }
 
 thread_local! {
-    /// Counters and their ids, in the order of their names; Envoy makes and keeps a new id each time that a name is defined.
-    static COUNTERS: RefCell<Vec<(String, u32)>> = const { RefCell::new(Vec::new()) };
+    /// Metrics and their ids, in the order of their names; Envoy makes and keeps a new id each time that a name is defined.
+    static METRICS: RefCell<Vec<(String, u32)>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Adds to a counter, which comes into being with its first use.
 pub(crate) fn count(metric: &str, by: u64) {
-    if let (Some(id), Ok(by)) = (counter(metric), i64::try_from(by)) {
+    if let (Some(id), Ok(by)) = (self::metric(MetricType::Counter, metric), i64::try_from(by)) {
         // SAFETY: two numbers.
         unsafe {
             proxy_increment_metric(id, by);
@@ -163,17 +163,27 @@ pub(crate) fn count(metric: &str, by: u64) {
     }
 }
 
-fn counter(metric: &str) -> Option<u32> {
-    COUNTERS.with(|counters| {
-        let mut counters = counters.try_borrow_mut().ok()?;
-        match counters.binary_search_by(|(name, _)| name.as_str().cmp(metric)) {
-            Ok(at) => counters.get(at).map(|(_, id)| *id),
+/// Sets a gauge, which comes into being with its first use.
+pub(crate) fn show(metric: &str, value: u64) {
+    if let Some(id) = self::metric(MetricType::Gauge, metric) {
+        // SAFETY: two numbers.
+        unsafe {
+            proxy_record_metric(id, value);
+        }
+    }
+}
+
+fn metric(kind: MetricType, metric: &str) -> Option<u32> {
+    METRICS.with(|metrics| {
+        let mut metrics = metrics.try_borrow_mut().ok()?;
+        match metrics.binary_search_by(|(name, _)| name.as_str().cmp(metric)) {
+            Ok(at) => metrics.get(at).map(|(_, id)| *id),
             Err(at) => {
                 let mut id = 0;
                 // SAFETY: the host reads the name and writes the id to the place, which lives until it returns.
-                let status = unsafe { proxy_define_metric(COUNTER, metric.as_ptr(), metric.len(), &raw mut id) };
+                let status = unsafe { proxy_define_metric(kind as u32, metric.as_ptr(), metric.len(), &raw mut id) };
                 (status == OK).then(|| {
-                    counters.insert(at, (metric.to_owned(), id));
+                    metrics.insert(at, (metric.to_owned(), id));
                     id
                 })
             }

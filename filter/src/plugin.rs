@@ -21,6 +21,9 @@ pub(crate) const ROUTING_HEADER: &str = "x-serin-version";
 /// How much of a document is read at once while requests wait: less than a millisecond's work.
 const PIECE_BYTES: usize = 32 * 1024;
 
+/// The metric that tells which document decides.
+const CHECKSUM_METRIC: &str = "serin.document_checksum";
+
 /// What the module does with responses.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Responses {
@@ -141,7 +144,7 @@ impl Plugin {
 
     fn go_on(&self, mut update: Update, piece: usize) -> bool {
         let step = update.step(piece);
-        let bytes = update.bytes();
+        let (bytes, checksum) = (update.bytes(), update.checksum());
         let unfinished = matches!(step, Ok(None));
         if let Ok(mut pending) = self.update.try_borrow_mut() {
             // A document that was still being read is out of date.
@@ -152,7 +155,7 @@ impl Plugin {
             Ok(Some(split)) if split.issues_cookies() && self.responses.get() == Responses::PassedBy => {
                 self.refuse(&"a release issues a cookie, and this module sees no responses; use serin_filter.wasm", bytes);
             }
-            Ok(Some(split)) => self.adopt(split, bytes),
+            Ok(Some(split)) => self.adopt(split, bytes, checksum),
             Err(error) => self.refuse(&error, bytes),
         }
         !unfinished
@@ -167,11 +170,12 @@ impl Plugin {
         host::count(&documents_metric(false), 1);
     }
 
-    fn adopt(&self, split: Split, bytes: usize) {
+    fn adopt(&self, split: Split, bytes: usize, checksum: Option<u32>) {
         let releases = split.len();
         host::log(LogLevel::Info, &format!("adopted a split document of {releases} releases, {bytes} bytes"));
         self.flush();
         host::count(&documents_metric(true), 1);
+        host::show(CHECKSUM_METRIC, u64::from(checksum.unwrap_or_default()));
         if let (Ok(mut current), Ok(mut counts)) = (self.split.try_borrow_mut(), self.counts.try_borrow_mut()) {
             counts.clear();
             *current = Some(Arc::new(split));

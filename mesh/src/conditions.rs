@@ -130,6 +130,10 @@ reasons! {
             "The Service uses a waypoint of another namespace, and the administrator does not list that namespace in `--waypoint-namespaces`."
         SubsetsHidden "SubsetsHidden" false Warning
             "A DestinationRule of another namespace hides the versions from clients there: Istio looks in a client's own namespace first, at wildcards too. Requests of these clients go to any pod of the Service. Add the subsets to the rule, or move it to the namespace of the Service."
+        CallersWithoutProxy "CallersWithoutProxy" false Warning
+            "A metric source (`--metrics`) knows of requests in the last hour from callers that have no proxy. They go to any pod of the Service, canaries too, whatever the release says. Give these callers a sidecar, or let them call through a gateway of the mesh."
+        ProxiesBehind "ProxiesBehind" false Warning
+            "The split is published, and a metric source (`--metrics`) knows of proxies that still do not have it after `--proxy-grace-seconds`. `istioctl proxy-status` shows which ones istiod does not reach. A proxy that refuses the document says so in its log."
         DocumentFull "DocumentFull" false Warning
             "The document that proxies read has no room for this change, so the release keeps its last state. Shorten rules, or delete releases that are done."
         QuotaExceeded "QuotaExceeded" false Warning

@@ -65,6 +65,8 @@ pub struct Document {
     pub text: String,
     /// The size of its JSON.
     pub bytes: usize,
+    /// The checksum that proxies tell of it.
+    pub checksum: Option<u32>,
     /// Whether a release in it issues cookies.
     pub issues_cookies: bool,
 }
@@ -114,8 +116,10 @@ impl Document {
     /// It does not compile.
     pub fn new(document: &SplitDocument) -> Result<Self, String> {
         let text = document.to_text();
-        let split = Split::parse(enveloped(&text, None).to_string().as_bytes()).map_err(|error| error.to_string())?;
-        Ok(Self { bytes: document.to_json().len(), issues_cookies: split.issues_cookies(), text })
+        let configuration = enveloped(&text, None).to_string();
+        let split = Split::parse(configuration.as_bytes()).map_err(|error| error.to_string())?;
+        let checksum = serin_config::checksum(configuration.as_bytes());
+        Ok(Self { bytes: document.to_json().len(), checksum, issues_cookies: split.issues_cookies(), text })
     }
 }
 

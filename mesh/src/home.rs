@@ -62,6 +62,11 @@ pub trait Home: fmt::Debug + Send + Sync {
     /// # Errors
     /// This version of Serin cannot read it; the text says why.
     fn carried(&self, carrier: &Object) -> Option<Result<SplitDocument, String>>;
+
+    /// The checksum that proxies tell of the document that a carrier carries, where they do.
+    fn checksum(&self, _carrier: &Object) -> Option<u32> {
+        None
+    }
 }
 
 /// A copy of a cluster whose objects are found by their names and labels, and by what a home reads.

@@ -30,6 +30,7 @@ pub mod order;
 pub mod outcome;
 pub mod pass;
 mod progress;
+pub mod proxies;
 pub mod publication;
 pub mod publisher;
 pub mod reader;

@@ -8,6 +8,7 @@ use crate::contest::Contests;
 use crate::entry::Entry;
 use crate::gate::Gate;
 use crate::order::{Pace, Served, Timers};
+use crate::proxies::Seen;
 use crate::references::References;
 use crate::resource::Resource;
 
@@ -44,6 +45,8 @@ pub struct Pass<'a> {
     pub entry: Option<&'a Entry>,
     /// What proxies may be sending requests to, by the last document that was written.
     pub served: Served<'a>,
+    /// What metric sources tell of it.
+    pub seen: Seen<'a>,
     /// What is the same for all releases.
     pub settings: &'a Settings,
     /// The time.

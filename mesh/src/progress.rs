@@ -8,6 +8,7 @@ use crate::conditions::{Condition, Reason};
 use crate::order::Served;
 use crate::outcome::Routed;
 use crate::pass::Pass;
+use crate::proxies::Arrival;
 use crate::references::References;
 use crate::workload;
 
@@ -17,11 +18,21 @@ pub(crate) fn conditions(pass: &Pass<'_>, routed: &Routed) -> [Condition; 2] {
     let stable = asked.first().copied().unwrap_or_default();
     [
         ready(stable, &asked, pass.references, &routed.lacking),
-        routed.gap.clone().unwrap_or_else(|| programmed(routed, pass.served)),
+        routed.gap.clone().or_else(|| callers(pass)).unwrap_or_else(|| programmed(routed, pass.served, pass.seen.arrival)),
     ]
 }
 
-fn programmed(routed: &Routed, served: Served<'_>) -> Condition {
+/// Callers whom no proxy leads.
+fn callers(pass: &Pass<'_>) -> Option<Condition> {
+    let (source, host) = pass.seen.called_without_proxy?;
+    let message = format!(
+        "{host} was called within the last hour by somebody without a proxy, as metric source {source} knows: these requests go to any pod of \
+         the Service, canaries too; give the caller a sidecar, or let it call through a gateway of the mesh"
+    );
+    Some(Condition::new(Reason::CallersWithoutProxy, message))
+}
+
+fn programmed(routed: &Routed, served: Served<'_>, arrival: Arrival<'_>) -> Condition {
     let published = match served {
         Served::Entry(published) => published,
         Served::Unknown => None,
@@ -32,11 +43,25 @@ fn programmed(routed: &Routed, served: Served<'_>) -> Condition {
     }
     match &routed.entry {
         Some(entry) if published != Some(&entry.served) => Condition::new(Reason::Pending, "the split is not published yet"),
-        Some(entry) => {
-            Condition::new(Reason::Programmed, format!("routes and filter are up to date{}", without_key(&entry.served)))
-        }
-        None => Condition::new(Reason::Programmed, "routes and filter are up to date"),
+        Some(entry) => up_to_date(arrival, &without_key(&entry.served)),
+        None => up_to_date(Arrival::Unknown, ""),
     }
+}
+
+/// Whether what is published is what proxies have, as far as somebody tells.
+fn up_to_date(arrival: Arrival<'_>, without_key: &str) -> Condition {
+    let proxies = match arrival {
+        Arrival::Unknown => String::new(),
+        Arrival::Everywhere(source) => format!(", and so is every proxy with the filter that metric source {source} knows"),
+        Arrival::Behind(source) => {
+            let message = format!(
+                "the split is published, and metric source {source} knows of proxies that still do not have it: see `istioctl proxy-status`, and the \
+                 logs of these proxies"
+            );
+            return Condition::new(Reason::ProxiesBehind, message);
+        }
+    };
+    Condition::new(Reason::Programmed, format!("routes and filter are up to date{proxies}{without_key}"))
 }
 
 /// What becomes of people whom nothing tells apart: the first thing that looks broken where weights are tried in a browser.
@@ -162,7 +187,7 @@ mod tests {
         let (none, published) = (split(&Value::Null), split(&Value::Null));
         let served = Served::Entry(Some(&published));
         let pending = |message: &str| Condition::new(Reason::Pending, message);
-        let programmed = |routed: &Routed, served| programmed(routed, served);
+        let programmed = |routed: &Routed, served| programmed(routed, served, Arrival::Unknown);
         let done = Condition::new(Reason::Programmed, "routes and filter are up to date");
         assert_eq!(programmed(&routed(&[], Some(none.clone())), served), done);
         let routes = pending("routes for v2, v3 are on their way to the proxies");

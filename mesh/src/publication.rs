@@ -1,7 +1,7 @@
 //! What is to write so that documents are as they shall be, and what stands in the way.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serin_release::ReleaseId;
 
@@ -75,13 +75,15 @@ impl Lost {
     }
 }
 
-/// Whose documents they are, and how much of them is whose.
+/// Whose documents they are, how much of them is whose, and how soon they arrive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Bounds {
     /// The namespace of the controller. A mesh has one: another one that finds its name on a carrier writes nothing.
     pub controller: String,
     /// Bytes of JSON that the releases of one namespace may have in a document.
     pub quota: usize,
+    /// How long proxies may take to get a document and to tell a metric source.
+    pub grace: Duration,
 }
 
 /// Whether proxies can get the filter where they shall be told to.

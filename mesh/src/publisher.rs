@@ -17,13 +17,14 @@ use serin_release::ReleaseId;
 
 use crate::Object;
 use crate::conditions::{Condition, Reason};
-use crate::documents::{Filter, documents};
+use crate::documents::{Document, Filter, documents};
 use crate::entry::{Entries, Entry, Scope};
 use crate::fit::Fit;
 use crate::home::Home;
 use crate::hosts::Hosts;
 use crate::names::{CONTROLLER, is_foreign};
 use crate::order::{Served, versions_of};
+use crate::proxies::{Observed, Proxies, Seen};
 use crate::publication::{Bounds, Failing, Lost, Publication, Reachability, Write};
 use crate::resource::Resource;
 use crate::store::Store;
@@ -55,6 +56,7 @@ pub struct Publisher {
     filter_reach: Reachability,
     /// Since when proxies shall ask for the filter again.
     fetch: Option<String>,
+    proxies: Proxies,
     hosts: Hosts,
     /// Hosts that changed hands, whose claimants are to be looked at.
     moved: BTreeSet<String>,
@@ -84,6 +86,7 @@ impl Publisher {
         Self {
             settings,
             filter,
+            proxies: Proxies::new(bounds.grace),
             bounds,
             wanted: Entries::new(),
             published: Entries::new(),
@@ -111,9 +114,10 @@ impl Publisher {
     pub fn take_up(&mut self, store: &Store, home: &dyn Home) -> BTreeSet<ReleaseId> {
         (self.published, self.lost, self.state) = (Entries::new(), None, State::Due);
         let mut scopes: BTreeMap<ReleaseId, BTreeSet<Scope>> = BTreeMap::new();
-        let mut of_mesh = None;
+        let (mut of_mesh, mut checksums) = (None, BTreeMap::new());
         for carrier in store.all(home.carrier()) {
             let Some((scope, carried)) = home.scope_of(carrier).zip(home.carried(carrier)) else { continue };
+            checksums.extend(home.checksum(carrier).map(|checksum| (scope.clone(), checksum)));
             match carried {
                 Ok(document) => {
                     for id in document.splits.iter().filter_map(|split| split.release.parse().ok()) {
@@ -128,6 +132,7 @@ impl Publisher {
                 Err(_) => {}
             }
         }
+        self.proxies.take_up(checksums);
         if let Some((carrier, document)) = of_mesh {
             self.read(&carrier, document, scopes, store);
         }
@@ -411,6 +416,7 @@ impl Publisher {
                 None => entries.remove(id),
             };
         }
+        self.arrive(&publication.documents.scopes, &entries, now);
         // Where requests go, and what they ask routes for.
         let leads = |entries: &Entries, id: &ReleaseId| {
             entries.get(id).map(|entry| (versions_of(&entry.served), entry.served.routing_key.clone()))
@@ -427,6 +433,39 @@ impl Publisher {
         let held = publication.writes.iter().any(|write| write.other_module && !self.failing.contains_key(&write.scope));
         self.state = if held { State::Held { until: now + settle } } else { State::Idle };
         next
+    }
+
+    /// Says which documents are in force now, and for which releases they are not what they were.
+    fn arrive(&mut self, scopes: &BTreeMap<Scope, Document>, entries: &Entries, now: Instant) {
+        let mut current = self.proxies.current().clone();
+        current.retain(|scope, _| scopes.contains_key(scope));
+        let written = scopes.iter().filter(|(scope, _)| !self.failing.contains_key(scope));
+        current.extend(written.filter_map(|(scope, document)| Some((scope.clone(), document.checksum?))));
+        let same = |id: &ReleaseId| match (entries.get(id), self.published.get(id)) {
+            (Some(now), Some(before)) => now.same_for_proxies(before),
+            (now, before) => now.is_none() && before.is_none(),
+        };
+        let changed = self.changed.iter().filter(|id| !same(id)).map(|id| (id, entries.contains_key(id)));
+        self.proxies.published(current, changed, now);
+    }
+
+    /// Takes in what a metric source tells, or that it tells nothing; answers with the releases for which that makes a difference.
+    pub fn observe(&mut self, source: &str, observed: Option<Observed>, now: Instant) -> BTreeSet<ReleaseId> {
+        let releases = self.published.iter().map(|(id, entry)| (id, entry.served.hosts.as_slice()));
+        self.proxies.observe(source, observed, releases, now)
+    }
+
+    /// What metric sources tell of a release.
+    #[must_use]
+    pub fn seen(&self, id: &ReleaseId) -> Seen<'_> {
+        let hosts = self.published.get(id).map(|entry| entry.served.hosts.as_slice()).unwrap_or_default();
+        self.proxies.seen(id, hosts)
+    }
+
+    /// What proxies have.
+    #[must_use]
+    pub const fn proxies(&self) -> &Proxies {
+        &self.proxies
     }
 
     /// Takes in that a publication could not be made or written; the answer is the number of failures in a row.

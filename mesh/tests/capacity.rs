@@ -15,6 +15,7 @@ use serin_mesh::home::store;
 use serin_mesh::hosts::Hosts;
 use serin_mesh::order::{Pace, Served};
 use serin_mesh::pass::{Memory, Pass, Settings};
+use serin_mesh::proxies::Seen;
 use serin_mesh::reader::Reader;
 use serin_mesh::references::dereference;
 use serin_mesh::{Kind, Object};
@@ -62,6 +63,7 @@ impl Case {
             entry: Some(&entry),
             served,
             settings: &settings,
+            seen: Seen::default(),
             now: Instant::now(),
         };
         let accepted = check(&pass, &mut Memory::default()).unwrap().unwrap();

@@ -12,6 +12,7 @@ use serin_mesh::home::store;
 use serin_mesh::hosts::Hosts;
 use serin_mesh::order::{Pace, Served};
 use serin_mesh::pass::{Memory, Pass, Settings};
+use serin_mesh::proxies::Seen;
 use serin_mesh::reader::Reader;
 use serin_mesh::references::dereference;
 use serin_mesh::{Kind, Object};
@@ -39,7 +40,15 @@ fn checked_at(home: &Istio, objects: &[(Kind, Value)], name: &str, workloads: bo
     let pace = Pace { settle: Duration::ZERO, drain: Duration::ZERO };
     let settings = Settings { document: SplitDocument::new(Vec::new()), pace, workloads };
     let served = Served::Entry(None);
-    let pass = Pass { resource, references: &references, entry: None, served, settings: &settings, now: Instant::now() };
+    let pass = Pass {
+        resource,
+        references: &references,
+        entry: None,
+        served,
+        settings: &settings,
+        seen: Seen::default(),
+        now: Instant::now(),
+    };
     match check(&pass, &mut Memory::default()) {
         Ok(_) => "accepted".to_owned(),
         Err(refusal) => format!("{}: {refusal}", refusal.reason().name()),

@@ -17,6 +17,7 @@ use serin_mesh::key::Key;
 use serin_mesh::order::Pace;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::pass::{Memory, Pass, Settings};
+use serin_mesh::proxies::Seen;
 use serin_mesh::publication::{Bounds, Reachability};
 use serin_mesh::publisher::Publisher;
 use serin_mesh::reader::Reader;
@@ -31,7 +32,7 @@ use serin_release::ReleaseId;
 use serin_release::api::v1alpha1::CanaryRelease;
 
 fn bounds() -> Bounds {
-    Bounds { controller: "serin-system".to_owned(), quota: 500_000 }
+    Bounds { controller: "serin-system".to_owned(), quota: 500_000, grace: Duration::from_secs(120) }
 }
 
 /// A home of two objects of one kind: `NAME-pools` lists the versions that are known, `NAME-table` those that are routed.
@@ -196,7 +197,8 @@ impl World {
         let references = dereference(&resource, &Reader::new(&self.store), &Tables, self.publisher.hosts());
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
-        let pass = Pass { resource: &resource, references: &references, entry, served, settings, now };
+        let pass =
+            Pass { resource: &resource, references: &references, entry, served, settings, seen: Seen::default(), now };
         let checked = check(&pass, &mut self.memory);
         let order = plan(&pass, &checked, &mut self.memory);
         let outcome = build(&pass, checked, &order);
@@ -228,8 +230,15 @@ impl World {
             self.publisher.wrote(publication, BTreeMap::new(), Duration::ZERO, self.now);
         }
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
-        let pass =
-            Pass { resource: &resource, references: &references, entry, served, settings: &self.settings, now: self.now };
+        let pass = Pass {
+            resource: &resource,
+            references: &references,
+            entry,
+            served,
+            settings: &self.settings,
+            seen: Seen::default(),
+            now: self.now,
+        };
         let status = status(&pass, &outcome, None, "now");
         self.now += Duration::from_secs(1);
         let missing =

@@ -23,7 +23,7 @@ use serin_release::ReleaseId;
 const SETTLE: Duration = Duration::from_millis(500);
 
 fn bounds() -> Bounds {
-    Bounds { controller: "serin-system".to_owned(), quota: 500_000 }
+    Bounds { controller: "serin-system".to_owned(), quota: 500_000, grace: Duration::from_secs(120) }
 }
 
 struct Mesh {

@@ -16,6 +16,7 @@ use serin_mesh::names::{routing_key, routing_value};
 use serin_mesh::order::{Pace, versions_of};
 use serin_mesh::outcome::Outcome;
 use serin_mesh::pass::{Memory, Pass, Settings};
+use serin_mesh::proxies::Seen;
 use serin_mesh::publication::Bounds;
 use serin_mesh::publisher::Publisher;
 use serin_mesh::reader::Reader;
@@ -30,7 +31,7 @@ const SETTLE: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_millis(3000);
 
 fn bounds() -> Bounds {
-    Bounds { controller: "serin-system".to_owned(), quota: 500_000 }
+    Bounds { controller: "serin-system".to_owned(), quota: 500_000, grace: Duration::from_secs(120) }
 }
 
 /// A cluster with one Service and one release, a controller, and a clock.
@@ -199,7 +200,8 @@ impl Cluster {
         let references = dereference(&resource, &Reader::new(&self.store), &self.home, self.publisher.hosts());
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
-        let pass = Pass { resource: &resource, references: &references, entry, served, settings, now };
+        let pass =
+            Pass { resource: &resource, references: &references, entry, served, settings, seen: Seen::default(), now };
         let checked = check(&pass, &mut self.memory);
         let order = plan(&pass, &checked, &mut self.memory);
         let outcome = build(&pass, checked, &order);

@@ -79,6 +79,7 @@ refused "at '/podLabels/team'" podLabels.team=1
 refused "at '/workloads'" workloads=maybe
 refused "at '/policies'" policies=3
 refused "at '/metrics/auth'" metrics.auth=token
+refused "at '/metrics/sources/0'" 'metrics.sources={http://prometheus:9090}'
 refused "at '/networkPolicy/metricsNamespaces/0'" 'networkPolicy.metricsNamespaces={Prometheus}'
 refused "at '/serviceMonitor/interval'" serviceMonitor.interval=often
 

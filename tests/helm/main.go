@@ -303,7 +303,10 @@ func shown(path string, value any, rendered string) error {
 	switch value := value.(type) {
 	case object:
 		for key, inner := range value {
-			if number, ok := inner.(float64); ok && !strings.Contains(rendered, fmt.Sprintf("%s: %v\n", key, number)) {
+			number, ok := inner.(float64)
+			// As a field, or as a variable of the environment.
+			asField, asVariable := fmt.Sprintf("%s: %v\n", key, number), fmt.Sprintf("value: \"%v\"\n", number)
+			if ok && !strings.Contains(rendered, asField) && !strings.Contains(rendered, asVariable) {
 				return fmt.Errorf("%s.%s is %v, and no object shows it", path, key, number)
 			}
 			if err := shown(path+"."+key, inner, rendered); err != nil {

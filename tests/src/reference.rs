@@ -87,7 +87,7 @@ pub fn filter() -> Result<String, Box<dyn Error>> {
     write!(
         text,
         "\n## Metrics\n\n\
-         Counters of the proxy, flushed every {} ms. Prometheus reads them at the proxy's own `/stats/prometheus`. Names become labels where\n\
+         Metrics of the proxy, counters flushed every {} ms. Prometheus reads them at the proxy's own `/stats/prometheus`. Names become labels where\n\
          the proxy's bootstrap knows the tags `release`, `version`, `reason` and `result` (`serin standalone` does; in Istio set\n\
          `extraStatTags`), else the text between stays in the name.\n\n\
          | metric | labels | meaning |\n|---|---|---|\n",
@@ -96,12 +96,16 @@ pub fn filter() -> Result<String, Box<dyn Error>> {
     let meanings = [
         ("serin_decisions_total", "Decisions for a release, by version and reason"),
         ("serin_documents_total", "Split documents that a VM was given, by what became of them"),
+        (
+            "serin_document_checksum",
+            "A gauge: CRC-32 of the document that decides, as `serin document` prints it; 0 for one that no controller wrote",
+        ),
     ];
     for (metric, meaning) in meanings {
         let suffix = metric.strip_prefix("serin").unwrap_or_default().trim_start_matches('_');
-        let found = host.metrics().keys().filter(|name| name.ends_with(suffix));
-        let labels = labels(found.map(String::as_str));
-        if labels.is_empty() {
+        let found: Vec<&str> = host.metrics().keys().map(String::as_str).filter(|name| name.ends_with(suffix)).collect();
+        let labels = labels(found.iter().copied());
+        if found.is_empty() {
             return Err(format!("the filter has no metric {metric}").into());
         }
         writeln!(text, "| `{metric}` | {labels} | {meaning}. |")?;

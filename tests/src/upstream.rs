@@ -47,7 +47,18 @@ pub const WEBSOCKET_KEY: [&str; 2] = ["dGhlIHNhbXBsZSBub25jZQ==", "s3pPLMBiTxaQ9
 /// # Errors
 /// No address is free.
 pub fn serve(answer: impl Fn(&Request) -> (String, String, String) + Clone + Send + 'static) -> io::Result<SocketAddr> {
-    let listener = TcpListener::bind("127.0.0.1:0")?;
+    serve_at("127.0.0.1:0", answer)
+}
+
+/// The same at a chosen address.
+///
+/// # Errors
+/// It is taken.
+pub fn serve_at(
+    address: &str,
+    answer: impl Fn(&Request) -> (String, String, String) + Clone + Send + 'static,
+) -> io::Result<SocketAddr> {
+    let listener = TcpListener::bind(address)?;
     let address = listener.local_addr()?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {

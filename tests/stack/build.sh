@@ -17,7 +17,7 @@ programs=(
   pilot-agent=istio.io/istio/pilot/cmd/pilot-agent
 )
 
-key=$( (cat go.mod go.sum build.sh; go env GOVERSION GOOS GOARCH) | sha256sum | cut -c1-16)
+key=$( (cat go.mod go.sum prometheus/go.mod prometheus/go.sum build.sh; go env GOVERSION GOOS GOARCH) | sha256sum | cut -c1-16)
 bin=$target/$key
 mkdir -p "$bin"
 number=0
@@ -30,6 +30,14 @@ for program in "${programs[@]}"; do
   go build -trimpath -o "$bin/.$name" -ldflags "-s -w -X k8s.io/component-base/version.gitVersion=$kubernetes" "$package"
   mv "$bin/.$name" "$bin/$name"
 done
+
+# Prometheus asks for other versions of what Kubernetes and Istio are built from.
+if [ ! -x "$bin/prometheus" ]; then
+  echo "stack: building prometheus" >&2
+  go build -C prometheus -trimpath -o "$bin/.prometheus" -tags netgo,remove_all_sd,slicelabels -ldflags '-s -w' \
+    github.com/prometheus/prometheus/cmd/prometheus
+  mv "$bin/.prometheus" "$bin/prometheus"
+fi
 
 # What these programs need beside them comes from the same modules.
 istio=$(go list -m -f '{{.Dir}}' istio.io/istio)

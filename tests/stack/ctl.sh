@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Starts, stops, kills or restarts a process of a running mesh, from inside of it.
 # Usage: ctl.sh start|stop|kill|restart NAME
-# NAME: etcd kube-apiserver kube-controller-manager kube-scheduler kwok istiod pods client-agent client gateway-agent gateway
+# NAME: etcd kube-apiserver kube-controller-manager kube-scheduler kwok istiod pods client-agent client gateway-agent gateway prometheus
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
 action=${1:-} name=${2:-}

@@ -118,6 +118,13 @@ run_envoy() {
   await "$name" curl -sf --max-time 5 "http://127.0.0.1:$admin/ready"
 }
 
+# Not a part of every mesh: who needs it starts it.
+run_prometheus() {
+  launch prometheus "$BIN/prometheus" --config.file "$here/prometheus.yaml" --storage.tsdb.path "$RUN/prometheus" \
+    --web.listen-address 127.0.0.1:19090 --log.level warn
+  await prometheus curl -sf --max-time 5 http://127.0.0.1:19090/-/ready
+}
+
 run_client_agent() { run_agent client sidecar 15020; }
 run_client() { run_envoy client sidecar 15000 '{app: client}'; }
 run_gateway_agent() { run_agent gateway router 15021; }

@@ -23,6 +23,8 @@ mod lead;
 mod neighbours;
 #[path = "cluster/operation.rs"]
 mod operation;
+#[path = "cluster/proxies.rs"]
+mod proxies;
 #[path = "cluster/rights.rs"]
 mod rights;
 #[path = "cluster/rollback.rs"]
@@ -59,6 +61,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         filter::TESTS,
         rights::TESTS,
         lead::TESTS,
+        proxies::TESTS,
         rollback::TESTS,
         stable::TESTS,
         faults::TESTS,

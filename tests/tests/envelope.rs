@@ -142,6 +142,9 @@ fn a_bomb_is_refused_and_the_last_good_document_decides() {
     }
     assert!(host.memory_bytes() - before <= 3 << 20, "{} and {before}", host.memory_bytes());
     assert_eq!(host.metrics()["serin.result=.=rejected;.;documents_total"], 3);
+    // What is told is the document that decides.
+    let decides = serin_config::checksum(&enveloped(&document(20, 100_000).to_text())).unwrap();
+    assert_eq!(host.metrics()["serin.document_checksum"], i64::from(decides));
     for damaged in ["", "H4sI", "AAAA", "H4sIAAAAAAAAAA==", "\u{1f600}"] {
         read(&mut host, &enveloped(damaged));
         let refused = "document: neither JSON nor gzip in base64; the last good one keeps deciding";

@@ -8,9 +8,7 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 
 use crate::document::SplitDocument;
-
-/// What is shorter stays readable.
-const PLAIN_BYTES: usize = 16 * 1024;
+use crate::engine::envelope::PLAIN_BYTES;
 
 impl SplitDocument {
     /// The document as one text: JSON while that has at most 16 KiB, else gzip of it in base64.
@@ -35,7 +33,7 @@ fn encoded(bytes: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::engine::envelope::{Envelope, MEMBER, MOST_BYTES};
+    use crate::engine::envelope::{Envelope, MEMBER, MOST_BYTES, checksum};
     use crate::request::base64;
 
     fn opened(text: &str, piece: usize) -> Result<(String, usize), String> {
@@ -128,6 +126,30 @@ mod tests {
         let message = "document: not a text; write the document there as one text";
         assert_eq!(opened(r#"{"document":7}"#, usize::MAX).unwrap_err(), message);
         assert_eq!(opened(r#"{"document":"{}","somebody":{"else":1}}"#, usize::MAX).unwrap().0, "{}");
+    }
+
+    #[test]
+    fn the_checksum_is_that_of_the_document_however_it_is_carried() {
+        let crc = |text: &str| {
+            let mut crc = flate2::Crc::new();
+            crc.update(text.as_bytes());
+            crc.sum()
+        };
+        for text in [SplitDocument::new(Vec::new()).to_json(), format!("{{{}}}", " 0123456789".repeat(1000))] {
+            assert_eq!(checksum(sealed(&text).as_bytes()), Some(crc(&text)));
+            assert_eq!(checksum(sealed(&packed(text.as_bytes())).as_bytes()), Some(crc(&text)));
+            let mut envelope = Envelope::default();
+            let mut carried = sealed(&packed(text.as_bytes())).into_bytes();
+            while !envelope.open(&mut carried, 1000).unwrap() {}
+            assert_eq!(envelope.checksum, Some(crc(&text)));
+            // What is not an envelope has none.
+            assert_eq!(checksum(text.as_bytes()), None);
+        }
+        // It would take as long as it is.
+        assert_eq!(checksum(sealed(&format!("{{{}}}", " ".repeat(PLAIN_BYTES))).as_bytes()), None);
+        for other in ["", "{", r#"{"document":7}"#, r#"{"document":"H4sI"}"#] {
+            assert_eq!(checksum(other.as_bytes()), None);
+        }
     }
 
     #[test]

@@ -25,9 +25,19 @@ const MARK: &[u8] = &[0x1f, 0x8b, 8, 0];
 const HEADER_BYTES: usize = 10;
 const TRAILER_BYTES: usize = 8;
 
+/// The most bytes of a text that stays readable; what is longer is packed.
+pub(crate) const PLAIN_BYTES: usize = 16 * 1024;
+
 /// The way from an envelope to the document.
 #[derive(Debug, Default)]
-pub(crate) enum Envelope {
+pub(crate) struct Envelope {
+    state: State,
+    /// The checksum of the document in it.
+    pub(crate) checksum: Option<u32>,
+}
+
+#[derive(Debug, Default)]
+enum State {
     /// Nobody has looked yet.
     #[default]
     Sealed,
@@ -40,35 +50,74 @@ pub(crate) enum Envelope {
 impl Envelope {
     /// Goes on for so many bytes of the document, and says whether `text` is the document now.
     pub(crate) fn open(&mut self, text: &mut Vec<u8>, mut bytes: usize) -> Result<bool, CompileError> {
-        if let Self::Sealed = self {
-            *self = match content(text)? {
-                None => Self::Open,
+        if let State::Sealed = self.state {
+            let content = content(text)?;
+            self.checksum = content.as_ref().and_then(Content::checksum);
+            self.state = match content {
+                None => State::Open,
                 Some(Content::Plain(document)) => {
                     *text = document;
-                    Self::Open
+                    State::Open
                 }
                 Some(Content::Packed(packed)) => {
                     // It was looked through.
                     bytes = bytes.saturating_sub(text.len());
                     text.clear();
-                    Self::Packed(Box::new(Unpacking::new(packed)?))
+                    State::Packed(Box::new(Unpacking::new(packed)?))
                 }
             };
         }
-        if let Self::Packed(unpacking) = self {
+        if let State::Packed(unpacking) = &mut self.state {
             let Some(document) = unpacking.step(bytes)? else {
                 return Ok(false);
             };
             *text = document;
-            *self = Self::Open;
+            self.state = State::Open;
         }
         Ok(true)
     }
 }
 
+/// The checksum by which a proxy tells which document it has: CRC-32 (RFC 1952, section 8) of the document that a configuration
+/// carries. `None` for a configuration that is no envelope, or carries a text that is longer than Serin leaves it.
+#[must_use]
+pub fn checksum(configuration: &[u8]) -> Option<u32> {
+    content(configuration).ok()??.checksum()
+}
+
 enum Content {
     Plain(Vec<u8>),
     Packed(Vec<u8>),
+}
+
+impl Content {
+    /// The checksum of the document; a packed one brings it along.
+    fn checksum(&self) -> Option<u32> {
+        match self {
+            Self::Plain(text) => (text.len() <= PLAIN_BYTES).then(|| crc32(text)),
+            Self::Packed(base64) => trailer(base64).map(|[checksum, _]| checksum),
+        }
+    }
+}
+
+/// What ends gzip: the checksum and the size of what was packed, modulo 2^32 (RFC 1952, section 2.3.1).
+fn trailer(base64: &[u8]) -> Option<[u32; 2]> {
+    let tail = base64.get(base64.len().checked_sub(16).filter(|at| at % 4 == 0)?..)?;
+    let tail = base64::decode(tail, *b"+/")?;
+    let (rest, size) = tail.split_last_chunk()?;
+    Some([u32::from_le_bytes(*rest.last_chunk()?), u32::from_le_bytes(*size)])
+}
+
+/// CRC-32 as in RFC 1952, section 8, bit by bit: texts are short.
+fn crc32(text: &[u8]) -> u32 {
+    let mut crc = u32::MAX;
+    for byte in text {
+        crc ^= u32::from(*byte);
+        for _ in 0..8 {
+            crc = crc >> 1 ^ 0xedb8_8320 & (crc & 1).wrapping_neg();
+        }
+    }
+    !crc
 }
 
 /// What an envelope holds; `None` for what is not one. It is known by its first member; what else somebody wrote beside that is not
@@ -123,11 +172,8 @@ struct Packed {
 
 impl Unpacking {
     fn new(base64: Vec<u8>) -> Result<Self, CompileError> {
-        // The size is the last of all (RFC 1952, section 2.3.1), modulo 2^32.
-        let tail = base64.len().checked_sub(12).filter(|at| at % 4 == 0).and_then(|at| base64.get(at..));
-        let tail = tail.and_then(|tail| base64::decode(tail, *b"+/")).ok_or_else(damaged)?;
-        let size = tail.last_chunk().map(|size| u32::from_le_bytes(*size)).and_then(|size| usize::try_from(size).ok());
-        let size = size.ok_or_else(damaged)?;
+        let [_, size] = trailer(&base64).ok_or_else(damaged)?;
+        let size = usize::try_from(size).map_err(|_| too_large())?;
         if size > MOST_BYTES {
             return Err(too_large());
         }

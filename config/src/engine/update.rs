@@ -101,6 +101,12 @@ impl Update {
         if self.text.is_empty() { self.given } else { self.text.len() }
     }
 
+    /// The checksum of the document, as [`checksum`](crate::checksum) says; known from the first step on.
+    #[must_use]
+    pub const fn checksum(&self) -> Option<u32> {
+        self.envelope.checksum
+    }
+
     /// Goes on for about so many bytes of releases that are read anew; `None` when there is more to do.
     ///
     /// # Errors
@@ -112,7 +118,8 @@ impl Update {
         let mut done = self.advance(bytes);
         // With a previous split the first error found need not be the first in the document.
         if done.is_err() && self.previous.is_some() {
-            *self = Self { envelope: Envelope::Open, ..Self::new(std::mem::take(&mut self.text), None) };
+            let (text, envelope) = (std::mem::take(&mut self.text), std::mem::take(&mut self.envelope));
+            *self = Self { envelope, ..Self::new(text, None) };
             done = self.advance(usize::MAX);
         }
         done.map_err(|error| other_version(&self.text).unwrap_or(error.into()))

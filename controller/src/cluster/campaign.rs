@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
@@ -149,7 +150,16 @@ impl Replica {
             waypoint_namespaces: self.controller.waypoint_namespaces.iter().cloned().collect(),
             gateway_hosts: self.controller.gateway_hosts.clone(),
         });
-        let bounds = Bounds { controller: self.controller.namespace.clone(), quota: self.controller.namespace_quota };
+        let (tell, observations) = mpsc::channel(self.controller.metrics.len().max(1));
+        for source in &self.controller.metrics {
+            tasks.spawn(super::prometheus::watch(source.clone(), self.controller.metrics_labels.clone(), tell.clone()));
+        }
+        drop(tell);
+        let bounds = Bounds {
+            controller: self.controller.namespace.clone(),
+            quota: self.controller.namespace_quota,
+            grace: Duration::from_secs(self.controller.proxy_grace_seconds),
+        };
         let leader = Leader {
             store: store(Arc::clone(&home)),
             home,
@@ -160,6 +170,7 @@ impl Replica {
             publisher: Publisher::new(self.settings.document.clone(), self.filter.clone(), bounds),
             contests: Contests::default(),
             filter_reach,
+            observations,
             // Of a filter from elsewhere nobody was deprived.
             fetch_again: was_vacant && self.controller.filter_url.is_none(),
             ready: Arc::clone(&self.ready),

@@ -17,6 +17,7 @@ use serin_mesh::contest::Contests;
 use serin_mesh::home::Home;
 use serin_mesh::names::{CONTROLLER, release_of};
 use serin_mesh::pass::{Memory, Settings};
+use serin_mesh::proxies::Observed;
 use serin_mesh::publication::Reachability;
 use serin_mesh::publisher::Publisher;
 use serin_mesh::reader::Readers;
@@ -55,6 +56,8 @@ pub(super) struct Leader {
     pub(super) metrics: Metrics,
     /// Whether proxies can get the filter.
     pub(super) filter_reach: watch::Receiver<Reachability>,
+    /// What metric sources tell, by their names; `None` of one that does not answer.
+    pub(super) observations: mpsc::Receiver<(String, Option<Observed>)>,
     /// Whether proxies may have asked for the filter in vain before this one led.
     pub(super) fetch_again: bool,
     /// Whether this replica serves; it does not while another controller writes to the mesh.
@@ -116,6 +119,7 @@ impl Leader {
                     },
                     done = self.compiler.next() => self.learn(done),
                     Ok(()) = self.filter_reach.changed() => self.look_at_filter(),
+                    Some((source, observed)) = self.observations.recv() => self.observe(&source, observed),
                     () = until(next) => {}
                     _ = stop.wait_for(|stop| *stop) => return false,
                 }
@@ -123,6 +127,9 @@ impl Leader {
             }
             while let Ok((kind, event)) = seen.try_recv() {
                 self.see(kind, event);
+            }
+            while let Ok((source, observed)) = self.observations.try_recv() {
+                self.observe(&source, observed);
             }
             while let Some(done) = self.compiler.next().now_or_never() {
                 self.learn(done);
@@ -193,6 +200,14 @@ impl Leader {
         self.metrics.filter_reachable(!matches!(reach, Reachability::Unreachable(_)));
         self.publisher.filter_is(reach);
         self.queue_all();
+    }
+
+    /// Takes in what a metric source tells, and queues the releases for which it makes a difference.
+    fn observe(&mut self, source: &str, observed: Option<Observed>) {
+        self.metrics.metric_source(source, observed.is_some());
+        let told = block_in_place(|| self.publisher.observe(source, observed, Instant::now()));
+        self.metrics.proxies(self.publisher.proxies().counts());
+        told.into_iter().for_each(|id| self.queue.push(id));
     }
 
     /// Takes in what the gate said of an entry.

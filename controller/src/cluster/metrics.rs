@@ -15,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::cluster::apply::WriteError;
 use serin_mesh::Kind;
+use serin_mesh::proxies::Counts;
 use serin_release::ReleaseId;
 use serin_release::api::v1alpha1::{Phase, Status};
 
@@ -76,9 +77,45 @@ struct OutcomeLabel {
     outcome: &'static str,
 }
 
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct SourceLabel {
+    source: String,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct DocumentLabel {
+    document: &'static str,
+}
+
 /// All metrics; a copy speaks of the same.
 #[derive(Clone)]
 pub struct Metrics(Arc<Families>);
+
+/// Registers what is told of what is around the controller.
+fn register_surroundings(
+    registry: &mut Registry,
+    another: &Gauge,
+    reachable: &Gauge,
+    sources: &Family<SourceLabel, Gauge>,
+    proxies: &Family<DocumentLabel, Gauge>,
+) {
+    registry.register(
+        "another_controller",
+        "1 while the controller of another namespace writes to the mesh, so that this one writes nothing",
+        another.clone(),
+    );
+    registry.register(
+        "filter_reachable",
+        "0 while the leader does not get the filter at the url that proxies are told of",
+        reachable.clone(),
+    );
+    registry.register("metric_source_up", "1 while the leader gets answers from a metric source", sources.clone());
+    registry.register(
+        "proxies",
+        "Proxies that metric sources know, by the split document that decides there",
+        proxies.clone(),
+    );
+}
 
 /// What is shown of a release: its phase, and its versions.
 type Shown = (Option<Phase>, Vec<String>);
@@ -94,6 +131,8 @@ struct Families {
     unreadable: Gauge,
     another: Gauge,
     reachable: Gauge,
+    sources: Family<SourceLabel, Gauge>,
+    proxies: Family<DocumentLabel, Gauge>,
     releases: Family<PhaseLabel, Gauge>,
     shares: Family<ShareLabels, Gauge<f64, AtomicU64>>,
     round: Histogram,
@@ -116,6 +155,7 @@ impl Metrics {
         let (queue, leader, document) = (Gauge::default(), Gauge::default(), Gauge::default());
         let (unreadable, another, reachable) = (Gauge::default(), Gauge::default(), Gauge::default());
         reachable.set(1);
+        let (sources, proxies) = (Family::default(), Family::default());
         let (releases, shares) = (Family::default(), Family::default());
         // From a millisecond to half a minute.
         let round = Histogram::new(exponential_buckets(0.001, 2.0, 16));
@@ -130,16 +170,7 @@ impl Metrics {
             "1 while the mesh has a split document that this controller cannot read, so that it publishes nothing",
             unreadable.clone(),
         );
-        registry.register(
-            "another_controller",
-            "1 while the controller of another namespace writes to the mesh, so that this one writes nothing",
-            another.clone(),
-        );
-        registry.register(
-            "filter_reachable",
-            "0 while the leader does not get the filter at the url that proxies are told of",
-            reachable.clone(),
-        );
+        register_surroundings(&mut registry, &another, &reachable, &sources, &proxies);
         registry.register("releases", "Releases by phase", releases.clone());
         registry.register(
             "intended_share_ratio",
@@ -162,6 +193,8 @@ impl Metrics {
             document,
             unreadable,
             another,
+            sources,
+            proxies,
             reachable,
             releases,
             shares,
@@ -226,6 +259,17 @@ impl Metrics {
 
     pub(crate) fn another_controller(&self, another: bool) {
         self.0.another.set(i64::from(another));
+    }
+
+    pub(crate) fn metric_source(&self, source: &str, answers: bool) {
+        self.0.sources.get_or_create(&SourceLabel { source: source.to_owned() }).set(i64::from(answers));
+    }
+
+    pub(crate) fn proxies(&self, counts: Counts) {
+        let Counts { current, earlier, unknown } = counts;
+        for (document, proxies) in [("current", current), ("earlier", earlier), ("unknown", unknown)] {
+            self.0.proxies.get_or_create(&DocumentLabel { document }).set(i64::try_from(proxies).unwrap_or(i64::MAX));
+        }
     }
 
     pub(crate) fn filter_reachable(&self, reachable: bool) {

@@ -56,8 +56,8 @@ impl Leader {
                     continue;
                 }
                 let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
-                let pass =
-                    Pass { resource: &resource, references: &references, entry, served, settings: &self.settings, now };
+                let (seen, settings) = (self.publisher.seen(&id), &self.settings);
+                let pass = Pass { resource: &resource, references: &references, entry, served, seen, settings, now };
                 // 2 validate (no client required)
                 let checked = check(&pass, memory);
                 // 3 plan (no client required)
@@ -311,8 +311,9 @@ impl Leader {
         let mut read = Resource::clone(&job.resource);
         read.status.clone_from(&current.status);
         let (entry, served) = (self.publisher.entry(id), self.publisher.served(id));
-        let settings = &self.settings;
-        let pass = Pass { resource: &read, references: &job.references, entry, served, settings, now: Instant::now() };
+        let (seen, settings, now_is) = (self.publisher.seen(id), &self.settings, Instant::now());
+        let references = &job.references;
+        let pass = Pass { resource: &read, references, entry, served, seen, settings, now: now_is };
         let mut status = status(&pass, &job.outcome, trouble.as_ref(), now);
         if failed.is_some() {
             // Bucket maps that may not be kept are not in use either.

@@ -111,6 +111,10 @@ impl Home for Istio {
     fn carried(&self, carrier: &Object) -> Option<Result<SplitDocument, String>> {
         wasm_plugin::document(carrier)
     }
+
+    fn checksum(&self, carrier: &Object) -> Option<u32> {
+        wasm_plugin::checksum(carrier)
+    }
 }
 
 /// Reads what Istio has of a release and around it.

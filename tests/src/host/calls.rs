@@ -28,6 +28,7 @@ pub(super) fn link(linker: &mut Linker<World>, module: &Module) -> Result<(), Ho
         .and_then(|linker| linker.func_wrap("env", "proxy_set_property", set_property))
         .and_then(|linker| linker.func_wrap("env", "proxy_define_metric", define_metric))
         .and_then(|linker| linker.func_wrap("env", "proxy_increment_metric", increment_metric))
+        .and_then(|linker| linker.func_wrap("env", "proxy_record_metric", record_metric))
         .and_then(|linker| linker.func_wrap("env", "proxy_set_tick_period_milliseconds", set_tick_period))
         .map_err(|error| HostError(error.to_string()))?;
     for import in module.imports() {
@@ -210,6 +211,15 @@ fn increment_metric(mut vm: Vm<'_>, id: i32, offset: i64) -> Result<i32, Error> 
         return Ok(BAD_ARGUMENT);
     };
     *vm.data_mut().metrics.entry(name).or_default() += offset;
+    Ok(OK)
+}
+
+fn record_metric(mut vm: Vm<'_>, id: i32, value: i64) -> Result<i32, Error> {
+    count(&mut vm, "proxy_record_metric");
+    let Some(name) = vm.data().metric_names.get(address(id)).cloned() else {
+        return Ok(BAD_ARGUMENT);
+    };
+    vm.data_mut().metrics.insert(name, value);
     Ok(OK)
 }
 

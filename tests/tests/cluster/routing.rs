@@ -22,7 +22,7 @@ fn canary(routing: Value) -> Value {
     json!({"canaries": [{"version": "v2", "weight": "50%"}], "sticky": {"by": [{"cookie": "user"}]}, "routing": routing})
 }
 
-fn gateway(space: &str, host: &str) -> Value {
+pub(crate) fn gateway(space: &str, host: &str) -> Value {
     json!({"apiVersion": "networking.istio.io/v1", "kind": "Gateway", "metadata": {"name": "front", "namespace": space},
         "spec": {"selector": {"istio": "ingressgateway"}, "servers": [{"port": {"number": 18080, "name": "http", "protocol": "HTTP"}, "hosts": [host]}]}})
 }

@@ -4,6 +4,7 @@ use super::{Metrics, Verb};
 use crate::cluster::apply::WriteError;
 use serin_config::Weight;
 use serin_mesh::Kind;
+use serin_mesh::proxies::Counts;
 use serin_release::ReleaseId;
 use serin_release::api::v1alpha1::{Phase, Status, VersionStatus};
 
@@ -24,6 +25,8 @@ pub(crate) fn text() -> String {
     metrics.document_unreadable(false);
     metrics.another_controller(false);
     metrics.filter_reachable(true);
+    metrics.metric_source("main", true);
+    metrics.proxies(Counts::default());
     let versions = vec![VersionStatus { version: "v2".to_owned(), share: Weight::default(), ready: 1 }];
     for phase in Phase::ALL {
         let status = Status { phase: Some(phase), versions: versions.clone(), ..Status::default() };

@@ -52,6 +52,11 @@ pub(super) fn document(plugin: &Object) -> Option<Result<SplitDocument, String>>
     Some(SplitDocument::parse(integers(config.clone()).to_string().as_bytes()).map_err(|error| error.to_string()))
 }
 
+/// The checksum of the document that a plugin carries.
+pub(super) fn checksum(plugin: &Object) -> Option<u32> {
+    serin_config::checksum(plugin.data.pointer("/spec/pluginConfig")?.to_string().as_bytes())
+}
+
 /// Earlier versions wrote the document as a Struct, and numbers that went through one may have become doubles.
 fn integers(value: Value) -> Value {
     match value {
