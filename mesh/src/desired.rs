@@ -63,9 +63,7 @@ impl Desired {
             name => found.data.get(name).is_some_and(|found| contains(found, wanted)),
         })
     }
-}
 
-impl Desired {
     /// Whether an object is as the API server has kept what was applied last: an admission webhook or policy may have changed it on
     /// the way, and would do so again.
     #[must_use]

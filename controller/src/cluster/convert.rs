@@ -73,6 +73,29 @@ mod tests {
     }
 
     #[test]
+    fn who_changed_an_object_last_is_told_unless_it_was_serin_or_the_status() {
+        let entry = |manager: &str, second: u8, subresource: Option<&str>| ManagedFieldsEntry {
+            manager: Some(manager.to_owned()),
+            subresource: subresource.map(str::to_owned),
+            time: Some(serde_json::from_value(serde_json::json!(format!("2026-01-01T00:00:{second:02}Z"))).unwrap()),
+            ..ManagedFieldsEntry::default()
+        };
+        let serin = || entry(MANAGER, 10, None);
+        let by = |others: Vec<ManagedFieldsEntry>| changed_by(&[vec![serin()], others].concat());
+        assert_eq!(changed_by(&[]), None);
+        // What Serin has never written is nobody's change of it.
+        assert_eq!(changed_by(&[entry("kubectl", 11, None)]), None);
+        assert_eq!(by(vec![]), None);
+        assert_eq!(by(vec![entry("kubectl", 9, None)]), None);
+        assert_eq!(by(vec![entry("kubectl", 11, None)]), Some("kubectl".to_owned()));
+        // Times are whole seconds: within one Serin may have been the first.
+        assert_eq!(by(vec![entry("kubectl", 10, None)]), Some("kubectl".to_owned()));
+        assert_eq!(by(vec![entry("kubectl", 11, None), entry("argocd", 12, None)]), Some("argocd".to_owned()));
+        assert_eq!(by(vec![entry("deployment-controller", 12, Some("status"))]), None);
+        assert_eq!(by(vec![entry(SCALE_MANAGER, 12, None)]), None);
+    }
+
+    #[test]
     fn each_kind_is_addressed_by_its_group_version_and_plural() {
         let resource = api_resource(Kind::WasmPlugin);
         assert_eq!(
