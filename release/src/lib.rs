@@ -11,6 +11,7 @@ pub mod domain;
 pub mod entry;
 pub mod file;
 pub mod id;
+pub mod lifecycle;
 pub mod limits;
 pub mod patch;
 pub mod problem;
