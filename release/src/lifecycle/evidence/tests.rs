@@ -72,7 +72,7 @@ fn counts(most: u64) -> impl Strategy<Value = [u64; 4]> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(256))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
     /// The reason why the tests may be looked at after each tick: in each tick the expected factor is 1 at the edge of the hypothesis, and
     /// less within it or with a design effect.
@@ -150,7 +150,7 @@ proptest! {
         one.add(times, pair(counts.map(|count| count * times)));
         (1..=times).for_each(|t| many.add(t, pair(counts)));
         for (one, many) in all(&one).into_iter().zip(all(&many)) {
-            prop_assert!((one - many).abs() <= 1e-9 * one.abs().max(1.0), "{one} {many}");
+            prop_assert!((one - many).abs() <= 1e-7 * one.abs().max(1.0), "{one} {many}");
         }
         prop_assert_eq!(one.slow.seen, many.slow.seen);
     }
