@@ -1,4 +1,17 @@
-//! The life cycle of a release: what its canaries show, and what follows from it.
+//! The life of a release from its first step to its end. Pure: time, counts, and what is seen of a release, come in.
+//!
+//! ```text
+//! spec, CanaryControl, run, signals ─ plan ─► weights, takeover, who gets nobody, what happened
+//!                               ▲
+//! counts of requests ─ evidence ─ verdict
+//! ```
 
+pub mod control;
 pub mod evidence;
+pub mod plan;
+pub mod run;
+pub mod schedule;
+pub mod span;
+pub mod steps;
 pub mod verdict;
+mod words;

@@ -47,7 +47,7 @@ fn layers_hold() {
         ("serin-release", &["kube", "tokio", "clap", "hyper", "k8s-openapi", "serin-mesh"][..]),
         ("serin-mesh", &["kube", "tokio", "clap", "hyper", "k8s-openapi", "serin-controller"][..]),
         ("serin-filter", &["kube", "tokio", "hyper", "clap"][..]),
-        ("serin-release", &["kube", "k8s-openapi", "tokio", "clap", "hyper", "proxy-wasm", "tracing", "rand", "jiff"][..]),
+        ("serin-release", &["kube", "k8s-openapi", "tokio", "clap", "hyper", "proxy-wasm", "tracing", "rand"][..]),
         ("serin-module", &["proxy-wasm", "serin-config", "kube", "tokio"][..]),
         // One provider of cryptography: with two of them TLS refuses to choose.
         ("serin-controller", &["proxy-wasm", "serin-filter", "aws-lc-rs", "openssl"][..]),
@@ -133,6 +133,22 @@ fn a_circle_is_found_however_it_is_written() {
     // A file that takes from the crate's own list of names hangs on all of them.
     let all = [lib, leaf, ("a.rs", "use crate::C;"), ("b/c.rs", "// crate::a::A\n/// [`crate::a::A`]\nstruct C;")];
     assert_eq!(found(&all).as_deref(), Some("a.rs -> lib.rs -> a.rs"));
+}
+
+/// Ways to ask for the time. Calendars are no clocks.
+const CLOCKS: [&str; 4] = ["Timestamp::now", "Zoned::now", "SystemTime::now", "Instant::now"];
+
+#[test]
+fn the_time_comes_in() {
+    for krate in ["config", "release", "mesh"] {
+        for (path, text) in sources(&src(krate)) {
+            // Tests of a file stand at its end, or in a file of their own.
+            let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
+            let is_test = path.file_name().is_some_and(|name| name == "tests.rs");
+            let clock = CLOCKS.iter().find(|clock| !is_test && text.contains(**clock));
+            assert_eq!(clock, None, "{} asks for the time", path.display());
+        }
+    }
 }
 
 #[test]
