@@ -2,7 +2,10 @@
 
 #[cfg(feature = "cluster")]
 mod cleanup;
+#[cfg(feature = "cluster")]
+mod cluster;
 mod compile;
+mod diff;
 #[cfg(feature = "cluster")]
 mod document;
 mod explain;
@@ -27,7 +30,8 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file.";
+const EXIT_CODES: &str =
+    "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 somebody moves (`diff --exit-code`).";
 
 const COMPLETION_EXAMPLES: &str = "\
 Load it in the start file of your shell, as in eval \"$(serin completion bash)\".
@@ -49,6 +53,8 @@ enum Command {
     Explain(explain::Explain),
     /// Check a file without running anything.
     Validate(validate::Validate),
+    /// Show who moves if a file is applied.
+    Diff(diff::Diff),
     /// Print the split document that the filter reads.
     Compile(compile::Compile),
     /// Print the split document that proxies of a cluster have.
@@ -96,6 +102,8 @@ pub enum Failure {
     Invalid(String),
     /// Something failed while running: exit code 1.
     Failed(String),
+    /// What was asked for was done, and what came is not what was hoped for: exit code 3. The answer has said why, else the text does.
+    Otherwise(String),
 }
 
 impl From<Problem> for Failure {
@@ -124,6 +132,7 @@ pub fn run() -> ExitCode {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
+        Command::Diff(diff) => diff.run(),
         Command::Compile(compile) => compile.run(),
         #[cfg(feature = "cluster")]
         Command::Cleanup(cleanup) => cleanup.run(),
@@ -139,8 +148,11 @@ pub fn run() -> ExitCode {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Invalid(message)) => (2, message),
         Err(Failure::Failed(message)) => (1, message),
+        Err(Failure::Otherwise(message)) => (3, message),
     };
-    report_error(&message);
+    if !message.is_empty() {
+        report_error(&message);
+    }
     ExitCode::from(code)
 }
 

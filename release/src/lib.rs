@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod compile;
+pub mod difference;
 pub mod domain;
 pub mod entry;
 pub mod file;

@@ -1,6 +1,8 @@
 //! The command line: answers, errors and exit codes.
 #![cfg(test)]
 
+#[path = "cli/diff.rs"]
+mod diff;
 #[path = "cli/document.rs"]
 mod document;
 #[path = "cli/explain.rs"]
@@ -57,7 +59,13 @@ fn every_example_is_valid() {
 #[test]
 fn the_help_has_examples_that_work() {
     let folder = tempfile::tempdir().unwrap();
-    for (from, to) in [("reviews.yaml", "release.yaml"), ("standalone.yaml", "serin.yaml")] {
+    let copies = [
+        ("reviews.yaml", "release.yaml"),
+        ("reviews.yaml", "old.yaml"),
+        ("reviews.yaml", "new.yaml"),
+        ("standalone.yaml", "serin.yaml"),
+    ];
+    for (from, to) in copies {
         fs::copy(example(from), folder.path().join(to)).unwrap();
     }
     fs::write(folder.path().join("requests.jsonl"), "{\"headers\": [[\"cookie\", \"user=ann\"]]}\n").unwrap();
@@ -68,6 +76,7 @@ fn the_help_has_examples_that_work() {
         ("standalone", 2),
         ("explain", 2),
         ("validate", 2),
+        ("diff", 2),
         ("compile", 1),
         ("document", 3),
         ("completion", 2),
@@ -95,7 +104,7 @@ fn the_help_has_examples_that_work() {
             run += 1;
         }
     }
-    assert_eq!(run, 16);
+    assert_eq!(run, 18);
 }
 
 #[test]

@@ -2,11 +2,11 @@
 
 mod answer;
 mod batch;
-mod line;
+pub(super) mod line;
 mod note;
 mod readiness;
-mod request;
-mod subject;
+pub(super) mod request;
+pub(super) mod subject;
 
 use std::fs;
 use std::io;

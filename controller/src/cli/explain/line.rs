@@ -52,7 +52,7 @@ pub(super) fn id(text: &[u8]) -> &str {
 }
 
 /// The id of a line, as JSON, and its request; `number` is the line's, from 1.
-pub(super) fn read(text: &[u8], number: u64) -> Result<(&str, Asked), String> {
+pub(in crate::cli) fn read(text: &[u8], number: u64) -> Result<(&str, Asked), String> {
     // A list of the fields' values would be taken too.
     let line = text.starts_with(b"{").then(|| serde_json::from_slice::<Line<'_>>(text).ok()).flatten();
     let line = line.ok_or_else(|| fault(text))?;

@@ -12,17 +12,17 @@ const LISTED: usize = 5;
 
 /// A request as it was asked for, defaults not yet filled in.
 #[derive(Clone, Debug)]
-pub(super) struct Asked {
-    pub(super) destination: Option<String>,
-    pub(super) headers: Vec<Header>,
-    pub(super) source: Option<IpAddr>,
+pub(in crate::cli) struct Asked {
+    pub(in crate::cli) destination: Option<String>,
+    pub(in crate::cli) headers: Vec<Header>,
+    pub(in crate::cli) source: Option<IpAddr>,
     /// The line of a batch: equal lines are other visits.
-    pub(super) number: u64,
+    pub(in crate::cli) number: u64,
 }
 
 /// A file has several releases, or none, and the request does not say where it goes.
 #[derive(Clone, Debug)]
-pub(super) struct Unclear {
+pub(in crate::cli) struct Unclear {
     releases: usize,
     /// The destinations of some.
     listed: Vec<String>,
@@ -80,7 +80,7 @@ impl Unclear {
     }
 
     /// For a line of a batch.
-    pub(super) fn in_a_batch(&self) -> String {
+    pub(in crate::cli) fn in_a_batch(&self) -> String {
         self.text(|destination| format!("`\"destination\": \"{destination}\"`"))
     }
 

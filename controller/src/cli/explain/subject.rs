@@ -24,7 +24,7 @@ use crate::standalone::{self, Proxied};
 const REQUEST_ID: &str = "x-request-id";
 
 /// What requests are asked about.
-pub(super) struct Subject {
+pub(in crate::cli) struct Subject {
     split: Split,
     /// The Envoy in front of it; without one it is a mesh's.
     standalone: Option<Proxied>,
@@ -114,8 +114,13 @@ impl Subject {
         }
     }
 
+    /// A split in a mesh, without history and with all versions ready.
+    pub(in crate::cli) fn of(split: Split) -> Self {
+        Self { split, standalone: None, history: BTreeMap::new(), limits: BTreeMap::new(), as_seen: false }
+    }
+
     /// Decides a request.
-    pub(super) fn decide(&self, asked: Asked) -> Result<Decision<'_>, Unclear> {
+    pub(in crate::cli) fn decide(&self, asked: Asked) -> Result<Decision<'_>, Unclear> {
         let seen = self.seen(asked)?;
         Ok(self.split.decide(&seen.destination.unwrap_or_default(), &seen.request))
     }
