@@ -130,6 +130,9 @@ fn a_circle_is_found_however_it_is_written() {
         let all = [lib, leaf, ("a.rs", "use crate::b::c::C;"), ("b/c.rs", imported)];
         assert_eq!(found(&all).as_deref(), Some("a.rs -> b/c.rs -> a.rs"), "{imported}");
     }
+    // Who has a module below takes nothing from it by saying so.
+    let below = ("a.rs", "mod c;\n#[cfg(test)]\nmod d { fn f() {} }");
+    assert_eq!(found(&[("lib.rs", "mod a;"), below, ("a/c.rs", "use super::A;")]), None);
     // A file that takes from the crate's own list of names hangs on all of them.
     let all = [lib, leaf, ("a.rs", "use crate::C;"), ("b/c.rs", "// crate::a::A\n/// [`crate::a::A`]\nstruct C;")];
     assert_eq!(found(&all).as_deref(), Some("a.rs -> lib.rs -> a.rs"));

@@ -74,7 +74,9 @@ impl Reader<'_> {
                     at += 3;
                     continue;
                 }
-                [TokenTree::Ident(_), TokenTree::Punct(_), TokenTree::Punct(_), ..] if !follows_colons(&tokens, at) => {
+                [TokenTree::Ident(_), TokenTree::Punct(one), TokenTree::Punct(two), ..]
+                    if one.as_char() == ':' && two.as_char() == ':' && !follows_colons(&tokens, at) =>
+                {
                     self.path(&tokens[at..], self.module.clone(), false);
                 }
                 [TokenTree::Group(group), ..] => self.read(group.stream()),
