@@ -35,7 +35,7 @@ build: toolchain ## build target/debug/serin, with the filter inside
 	cargo build --locked -p serin-controller
 
 demo: envoy ## run a canary release in the terminal; KEEP=1 leaves it running
-	cargo build --locked -p serin-controller --no-default-features --target-dir target/demo
+	cargo build --locked -p serin-controller --no-default-features --target-dir target/demo --config demo/build.toml
 	@SERIN=target/demo/debug/serin python3 demo/story.py $(if $(KEEP),--keep)
 
 stack: ## build the programs of a real mesh, if they are missing; needs Go
