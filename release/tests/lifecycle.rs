@@ -423,7 +423,12 @@ fn walk(spec: Spec, events: Vec<Event>) {
         let is_takeover = matches!(world.word(), Some(Word::Takeover(_)));
         let run = planned.progress.run.as_ref().unwrap();
         match (was_takeover, is_takeover) {
-            (false, true) => kept = Some((world.map.clone(), run.id.clone())),
+            (false, true) => {
+                // A spec that brings a version back of which a word speaks begins another run, with another map.
+                let same_run = old.run.as_ref().is_some_and(|old| old.id == run.id);
+                assert!(!same_run || world.map == map, "the beginning of a takeover changed the map");
+                kept = Some((map.clone(), run.id.clone()));
+            }
             (true, true) if kept.as_ref().is_some_and(|(_, id)| *id == run.id) => {
                 assert_eq!(kept.as_ref().map(|(map, _)| map), Some(&map), "a takeover changed the map");
             }
