@@ -137,12 +137,12 @@ impl Diff {
 
     #[cfg(feature = "cluster")]
     fn of_cluster(&self, after: &CanaryRelease) -> Result<Known, Failure> {
-        let (release, generation) = super::cluster::release(after)?;
-        let from = match generation {
-            Some(generation) => format!("the cluster, generation {generation}"),
-            None => "the cluster".to_owned(),
-        };
-        Ok(Known { release, from })
+        Ok(match super::cluster::release(after)? {
+            Some((release, generation)) => {
+                Known { release: Some(release), from: format!("the cluster, generation {generation}") }
+            }
+            None => Known { release: None, from: "the cluster".to_owned() },
+        })
     }
 
     #[cfg(not(feature = "cluster"))]

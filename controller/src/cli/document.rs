@@ -1,10 +1,8 @@
 //! `serin document`: print the split document that proxies of a cluster have.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::Args;
-use kube::api::{Api, DynamicObject};
 use serde_json::Value;
 use serin_config::SplitDocument;
 use serin_mesh::entry::Scope;
@@ -13,18 +11,13 @@ use serin_mesh::home::istio::Istio;
 use serin_mesh::{Kind, Object};
 use serin_release::{file, yaml};
 
-use super::{Failure, Output, print};
-use crate::cluster::convert::{api_resource, from_dynamic};
-use crate::cluster::{cause, connect};
+use super::{Failure, Output, cluster, print};
 
 const EXAMPLES: &str = "\
 Examples:
   serin document -o text
   kubectl get wasmplugin -n istio-system serin -o yaml | serin document -f -
   serin document --waypoint bookinfo/waypoint";
-
-/// So long a cluster may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Print the split document that a WasmPlugin carries: of the cluster, or of a file.
 #[derive(Args, Debug)]
@@ -72,21 +65,13 @@ impl Document {
         let home = Istio { root_namespace: self.root_namespace.clone(), ..Istio::default() };
         let name = home.carrier_name(self.waypoint.as_ref().unwrap_or(&Scope::Mesh));
         let full = format!("WasmPlugin {}/{}", name.namespace, name.name);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::running("cannot start", error))?;
-        let found = runtime.block_on(async {
-            let client = connect(PATIENCE).await?;
-            let plugins: Api<DynamicObject> = Api::namespaced_with(client, &name.namespace, &api_resource(Kind::WasmPlugin));
-            let read = tokio::time::timeout(PATIENCE, plugins.get_opt(&name.name)).await;
-            let read = read.map_err(|_| Failure::Failed(format!("cannot read {full}: no answer within {PATIENCE:?}")))?;
-            read.map_err(|error| Failure::Failed(format!("cannot read {full}: {}", cause(&error))))
-        })?;
+        let found = cluster::object(Kind::WasmPlugin, &name)?;
         let found = found.ok_or_else(|| {
             Failure::Failed(format!(
                 "{full} is not there; the controller makes it once a release is accepted, in --root-namespace"
             ))
         })?;
-        carried(&from_dynamic(found), &full).map_err(Failure::Failed)
+        carried(&found, &full).map_err(Failure::Failed)
     }
 }
 

@@ -46,14 +46,10 @@ impl Good {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer) {
-        self.0.iter().for_each(|sum| writer.rounded(*sum));
+        writer.all_rounded(&self.0);
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut good = Self::default();
-        for sum in &mut good.0 {
-            *sum = reader.rounded()?;
-        }
-        Some(good)
+        reader.all_rounded().map(Self)
     }
 }

@@ -42,15 +42,11 @@ impl Mixture {
     }
 
     pub(crate) fn write(&self, writer: &mut Writer) {
-        self.0.iter().for_each(|sum| writer.rounded(*sum));
+        writer.all_rounded(&self.0);
     }
 
     pub(crate) fn read(reader: &mut Reader<'_>) -> Option<Self> {
-        let mut mixture = Self::default();
-        for sum in &mut mixture.0 {
-            *sum = reader.rounded()?;
-        }
-        Some(mixture)
+        reader.all_rounded().map(Self)
     }
 }
 

@@ -21,6 +21,11 @@ impl Writer {
         self.0.extend((number as f32).to_le_bytes());
     }
 
+    /// Real numbers, each rounded.
+    pub(crate) fn all_rounded(&mut self, numbers: &[f64]) {
+        numbers.iter().for_each(|number| self.rounded(*number));
+    }
+
     /// A real number as it is.
     pub(crate) fn exact(&mut self, number: f64) {
         self.0.extend(number.to_le_bytes());
@@ -65,6 +70,14 @@ impl Reader<'_> {
     pub(crate) fn rounded(&mut self) -> Option<f64> {
         let number = f32::from_le_bytes(self.take()?);
         number.is_finite().then_some(f64::from(number))
+    }
+
+    pub(crate) fn all_rounded<const N: usize>(&mut self) -> Option<[f64; N]> {
+        let mut numbers = [0.0; N];
+        for number in &mut numbers {
+            *number = self.rounded()?;
+        }
+        Some(numbers)
     }
 
     pub(crate) fn exact(&mut self) -> Option<f64> {
