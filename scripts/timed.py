@@ -13,12 +13,15 @@ import subprocess
 import sys
 import time
 
+# So many lines of a failure are said again at the end.
+SAID_AGAIN = 8
 # Lines of cargo and of its harnesses, without colours.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TARGET = re.compile(r"^\s+(?:Running (?:unittests )?(?P<file>\S+\.rs) \((?P<path>.*)\)|Doc-tests (?P<crate>\S+))$")
 RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) ignored;.* finished in ([0-9.]+)s$")
 ENVOY = re.compile(r"^Envoy ([0-9.]+)$")
 LEFT_OUT = re.compile(r"^left out: (.*)$")
+FAILURE = re.compile(r"^---- (\S.*?)(?: stdout)? ----$")
 BUILD = re.compile(r"^\s+Finished .* target\(s\) in (?:(\d+)m )?([0-9.]+)s$")
 
 
@@ -31,14 +34,17 @@ def name(match):
 
 
 class Record:
-    """What was seen: rows of (seconds, name, passed, failed, ignored)."""
+    """What was seen: rows of (seconds, name, passed, failed, ignored), and the first lines of what each failed test said."""
 
     def __init__(self):
         self.rows = []
         self.target = "?"
         self.where = ""
+        self.failures = []
+        self.within = False
 
     def read(self, line):
+        self.keep(line)
         if match := TARGET.match(line):
             self.target = name(match) + self.where
         elif match := ENVOY.match(line):
@@ -50,6 +56,16 @@ class Record:
             self.rows.append((float(match[4]), self.target, passed, failed, ignored))
         elif match := BUILD.match(line):
             self.rows.append((60 * int(match[1] or 0) + float(match[2]), "build", 0, 0, 0))
+
+    def keep(self, line):
+        """A harness prints what failed at its end, under a title for each test."""
+        if match := FAILURE.match(line):
+            self.failures.append([f"{match[1]} of {self.target}:"])
+            self.within = True
+        elif line == "failures:" or RESULT.match(line):
+            self.within = False
+        elif self.within and line and len(self.failures[-1]) <= SAID_AGAIN:
+            self.failures[-1].append("    " + line[:500])
 
     def total(self, column):
         return sum(row[column] for row in self.rows)
@@ -76,6 +92,8 @@ def main():
             print(f"{seconds:9.1f} {passed:7} {ignored:8}  {target}{': FAILED' if failed else ''}")
     passed, failed, ignored = (record.total(column) for column in (2, 3, 4))
     print(f"{time.monotonic() - start:9.1f} {passed:7} {ignored:8}  all\n")
+    for failure in record.failures:
+        print("\n".join(failure) + "\n")
     strict = any(os.environ.get(variable, "") not in ("", "0", "false") for variable in ("CI", "SERIN_REQUIRE_ALL"))
     if ignored and strict:
         print("error: a test was ignored where nothing may be left out; its reason is above", file=sys.stderr)
