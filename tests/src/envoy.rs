@@ -6,12 +6,13 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::http::{Connection, Response};
+use crate::patience::Patience;
 
 /// How long a condition may take to come true.
 pub const CAP: Duration = Duration::from_secs(30);
@@ -48,18 +49,11 @@ pub fn version() -> Result<(u32, u32), Box<dyn Error>> {
 /// # Errors
 /// It does not within [`CAP`].
 pub fn eventually(what: &str, mut holds: impl FnMut() -> bool) -> Result<(), Box<dyn Error>> {
-    let (mut start, mut last) = (Instant::now(), Instant::now());
+    let mut patience = Patience::new(CAP);
     while !holds() {
-        // A machine that stood still in between has given nobody the time to do anything.
-        let gap = last.elapsed();
-        last += gap;
-        if gap > CAP / 2 {
-            start += gap;
-        }
-        if start.elapsed() > CAP {
+        if patience.is_over(Duration::from_millis(20)) {
             return Err(format!("not within {CAP:?}: {what}").into());
         }
-        std::thread::sleep(Duration::from_millis(20));
     }
     Ok(())
 }

@@ -12,6 +12,7 @@ pub mod http;
 pub mod mesh;
 pub mod names;
 pub mod need;
+pub mod patience;
 pub mod reference;
 #[cfg(feature = "system")]
 pub mod severed;

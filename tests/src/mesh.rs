@@ -10,9 +10,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Mutex;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::{Value, json};
+
+use crate::patience::Patience;
 
 pub use client::{Answer, Client, Request, Watcher, agree, agree_within, all_answered, counts, explained, users};
 pub use controller::Controller;
@@ -51,17 +53,16 @@ pub fn eventually_within<T>(
     what: &str,
     mut look: impl FnMut() -> Result<std::result::Result<T, String>>,
 ) -> Result<T> {
-    let start = Instant::now();
+    let mut patience = Patience::new(cap);
     loop {
         let seen = match look() {
             Ok(Ok(value)) => return Ok(value),
             Ok(Err(seen)) => seen,
             Err(error) => error.to_string(),
         };
-        if start.elapsed() > cap {
+        if patience.is_over(Duration::from_millis(50)) {
             return Err(format!("not within {cap:?}: {what}; last seen: {seen}").into());
         }
-        std::thread::sleep(Duration::from_millis(50));
     }
 }
 
