@@ -9,6 +9,8 @@ mod diff;
 #[cfg(feature = "cluster")]
 mod document;
 mod explain;
+#[cfg(feature = "cluster")]
+mod person;
 mod reference;
 mod validate;
 
@@ -60,6 +62,21 @@ enum Command {
     /// Print the split document that proxies of a cluster have.
     #[cfg(feature = "cluster")]
     Document(document::Document),
+    /// Send everybody of a canary back to stable.
+    #[cfg(feature = "cluster")]
+    Rollback(person::Rollback),
+    /// Send everybody to one version.
+    #[cfg(feature = "cluster")]
+    Takeover(person::Takeover),
+    /// Set the weights of canaries by hand.
+    #[cfg(feature = "cluster")]
+    Weight(person::Weight),
+    /// Keep the split as it is.
+    #[cfg(feature = "cluster")]
+    Pause(person::Pause),
+    /// Take back what was done by hand.
+    #[cfg(feature = "cluster")]
+    Resume(person::Resume),
     /// Remove what a controller that is gone has left in the cluster.
     #[cfg(feature = "cluster")]
     Cleanup(cleanup::Clean),
@@ -104,6 +121,8 @@ pub enum Failure {
     Failed(String),
     /// What was asked for was done, and what came is not what was hoped for: exit code 3. The answer has said why, else the text does.
     Otherwise(String),
+    /// What was asked for was written, and nobody has taken it up in time: exit code 4.
+    GaveUp(String),
 }
 
 impl From<Problem> for Failure {
@@ -136,6 +155,16 @@ pub fn run() -> ExitCode {
         Command::Compile(compile) => compile.run(),
         #[cfg(feature = "cluster")]
         Command::Cleanup(cleanup) => cleanup.run(),
+        #[cfg(feature = "cluster")]
+        Command::Rollback(rollback) => rollback.run(),
+        #[cfg(feature = "cluster")]
+        Command::Takeover(takeover) => takeover.run(),
+        #[cfg(feature = "cluster")]
+        Command::Weight(weight) => weight.run(),
+        #[cfg(feature = "cluster")]
+        Command::Pause(pause) => pause.run(),
+        #[cfg(feature = "cluster")]
+        Command::Resume(resume) => resume.run(),
         Command::Completion { shell } => print(&completion(shell)),
         #[cfg(feature = "cluster")]
         Command::Document(document) => document.run(),
@@ -149,6 +178,7 @@ pub fn run() -> ExitCode {
         Err(Failure::Invalid(message)) => (2, message),
         Err(Failure::Failed(message)) => (1, message),
         Err(Failure::Otherwise(message)) => (3, message),
+        Err(Failure::GaveUp(message)) => (4, message),
     };
     if !message.is_empty() {
         report_error(&message);

@@ -129,7 +129,9 @@ pub(crate) fn metrics_text() -> String {
 /// What a failure says.
 fn message(failure: Failure) -> String {
     match failure {
-        Failure::Failed(message) | Failure::Invalid(message) | Failure::Otherwise(message) => message,
+        Failure::Failed(message) | Failure::Invalid(message) | Failure::Otherwise(message) | Failure::GaveUp(message) => {
+            message
+        }
     }
 }
 

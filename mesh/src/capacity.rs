@@ -74,7 +74,9 @@ impl Capacity {
         let ready = |version: &str| pass.references.ready.get(version).copied().unwrap_or(0);
         let canary = |version: &str| canaries.iter().find(|canary| canary.version == version);
         let least = |version: &str| canary(version).and_then(|canary| canary.min_ready).unwrap_or(1).max(1);
-        let waits = |version: &String| !routable.contains(version) || ready(version) < least(version);
+        let banned = &accepted.release.banned;
+        let waits =
+            |version: &String| banned.contains(version) || !routable.contains(version) || ready(version) < least(version);
         let waiting = versions_of(&accepted.compiled.wanted).into_iter().filter(waits).collect();
         let all = accepted.stable_deployment.as_ref().map(size);
         let most = canaries.iter().filter(|canary| shares(canary)).map(|canary| {

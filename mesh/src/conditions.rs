@@ -20,6 +20,8 @@ pub enum ConditionType {
     Programmed,
     /// A canary gets everything.
     TakenOver,
+    /// A person's word acts instead of the spec.
+    Overridden,
 }
 
 /// Whether a release that comes to a reason has an event for it.
@@ -159,11 +161,21 @@ reasons! {
         TakeoverPending "Pending" false Quiet
             "The takeover is not published yet. The condition `Programmed` says why."
     }
+    Overridden {
+        NotOverridden "NotOverridden" false Quiet
+            "The release has no CanaryControl that acts: its spec does."
+        Overridden "Overridden" true Quiet
+            "A CanaryControl of the same name acts instead of the spec, until it is taken back (`serin resume`). The message says what it does and what the spec would."
+        ControlVoid "Void" false Warning
+            "The CanaryControl of the same name speaks of a version that the release does not have, so nothing of its hold acts."
+        ControlInvalid "Invalid" false Warning
+            "The CanaryControl of the same name cannot be read, so nothing of it acts."
+    }
 }
 
 impl ConditionType {
     /// All types, in the order of a status.
-    pub const ALL: [Self; 4] = [Self::Accepted, Self::Ready, Self::Programmed, Self::TakenOver];
+    pub const ALL: [Self; 5] = [Self::Accepted, Self::Ready, Self::Programmed, Self::TakenOver, Self::Overridden];
 
     /// Its name, as in a status.
     #[must_use]
@@ -173,6 +185,7 @@ impl ConditionType {
             Self::Ready => "Ready",
             Self::Programmed => "Programmed",
             Self::TakenOver => "TakenOver",
+            Self::Overridden => "Overridden",
         }
     }
 
@@ -185,7 +198,8 @@ impl ConditionType {
             }
             Self::Ready => "Whether each version that requests may be sent to has a ready endpoint.",
             Self::Programmed => "Whether routes and filter are as the spec wants them.",
-            Self::TakenOver => "Whether one canary gets every request, as `spec.takeover` asks.",
+            Self::TakenOver => "Whether one canary gets every request, as `spec.takeover` or a CanaryControl asks.",
+            Self::Overridden => "Whether a person's word, in the CanaryControl of the same name, acts instead of the spec.",
         }
     }
 

@@ -5,6 +5,8 @@
 pub enum Kind {
     /// `serin.dev` CanaryRelease.
     CanaryRelease,
+    /// `serin.dev` CanaryControl.
+    CanaryControl,
     /// Namespace, its metadata alone: for the label that names a waypoint.
     Namespace,
     /// Service.
@@ -33,8 +35,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::CanaryRelease,
+        Self::CanaryControl,
         Self::Namespace,
         Self::Service,
         Self::EndpointSlice,
@@ -53,6 +56,7 @@ impl Kind {
     const fn names(self) -> [&'static str; 4] {
         match self {
             Self::CanaryRelease => ["serin.dev", "v1alpha1", "CanaryRelease", "canaryreleases"],
+            Self::CanaryControl => ["serin.dev", "v1alpha1", "CanaryControl", "canarycontrols"],
             Self::Namespace => ["", "v1", "Namespace", "namespaces"],
             Self::Service => ["", "v1", "Service", "services"],
             Self::EndpointSlice => ["discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"],

@@ -24,6 +24,7 @@ pub mod hosts;
 pub mod key;
 pub mod kind;
 mod leave;
+pub mod life;
 pub mod names;
 pub mod object;
 pub mod order;

@@ -7,6 +7,7 @@ use serin_config::SplitDocument;
 use crate::contest::Contests;
 use crate::entry::Entry;
 use crate::gate::Gate;
+use crate::life::Life;
 use crate::order::{Pace, Served, Timers};
 use crate::proxies::Seen;
 use crate::references::References;
@@ -45,6 +46,8 @@ pub struct Pass<'a> {
     pub entry: Option<&'a Entry>,
     /// What proxies may be sending requests to, by the last document that was written.
     pub served: Served<'a>,
+    /// What acts of a person's word.
+    pub life: &'a Life,
     /// What metric sources tell of it.
     pub seen: Seen<'a>,
     /// What is the same for all releases.

@@ -10,6 +10,7 @@ use crate::deployments::{selected, stable_deployment};
 use crate::home::{Home, Site};
 use crate::hosts::Hosts;
 use crate::key::SERVICE_NAME;
+use crate::life::Word;
 use crate::names::{RELEASE_LABEL, VERSION_LABEL, clone_name};
 use crate::reader::Reader;
 use crate::resource::Resource;
@@ -29,6 +30,8 @@ pub struct References {
     pub deployments: BTreeMap<String, Object>,
     /// The release that stands in the way at one of the hosts.
     pub rival: Option<ReleaseId>,
+    /// What a person says of it.
+    pub word: Word,
     /// What the home has of it.
     pub site: Box<dyn Site>,
 }
@@ -61,7 +64,8 @@ pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hos
     }
     let selector = service.as_ref().map_or_else(|| site.selector(), |service| service.selector.clone());
     let deployments = deployments(release, parsed, &selector, reader);
-    References { ready, unlabelled, deployments, rival: rival(release, reader, hosts), service, site }
+    let word = Word::read(reader.get(Kind::CanaryControl, namespace, &release.id.name));
+    References { ready, unlabelled, deployments, rival: rival(release, reader, hosts), word, service, site }
 }
 
 /// The release that stands in the way at one of the hosts.

@@ -1,5 +1,7 @@
 //! A `CanaryRelease` as the API server has it.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize;
 use serde_json::Value;
 use serin_release::api::API_VERSION;
@@ -125,6 +127,8 @@ fn parse(object: &Object, id: &ReleaseId, status: &Status, domain: &ClusterDomai
         kind: "CanaryRelease".to_owned(),
         metadata: Metadata { name: id.name.clone(), namespace: id.namespace.clone() },
         domain: domain.clone(),
+        word: None,
+        banned: BTreeSet::new(),
         spec,
         status: Some(status.clone()),
     })

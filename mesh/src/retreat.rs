@@ -3,9 +3,12 @@
 use serin_config::ReleaseSplit;
 use serin_release::api::v1alpha1::{CanaryRelease, Spec};
 
+use serin_release::served::Limits;
+
 use crate::entry::Entry;
 
-/// The entry with what a spec says in it that only moves people to stable: a takeover of stable, and canaries of weight 0.
+/// The entry with what a release says in it that only moves people to stable: a takeover of stable, canaries of weight 0, and versions that
+/// a person has rolled back.
 /// `None` where it says no such thing, or nothing new. The spec may be one that is refused for something else.
 #[must_use]
 pub fn retreat(release: &CanaryRelease, before: &Entry) -> Option<Entry> {
@@ -21,6 +24,10 @@ pub fn retreat(release: &CanaryRelease, before: &Entry) -> Option<Entry> {
         } else if !spec.paused && spec.takeover == split.takeover {
             empty_zeros(spec, split);
         }
+    }
+    if !release.banned.is_empty() {
+        let limits = Limits { waiting: release.banned.clone(), ..Limits::default() };
+        after.served = limits.serve(&after.served);
     }
     (after != *before).then_some(after)
 }

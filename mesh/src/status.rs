@@ -21,6 +21,9 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
         conditions.retain(|condition| Reason::of(condition) != Some(Reason::DocumentUnreadable));
     }
     if !resource.leaves() {
+        if let Some(overridden) = pass.life.overridden(&before.conditions) {
+            put(&mut conditions, overridden.at(&before.conditions, resource.generation, now));
+        }
         for condition in of_outcome(pass, outcome, trouble) {
             put(&mut conditions, condition.at(&before.conditions, resource.generation, now));
         }
@@ -44,6 +47,9 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
             Outcome::Routed(routed) => routed.allocation.clone(),
             Outcome::Refused(_) | Outcome::Moves(_) | Outcome::Leaves(_) => before.allocation.clone(),
         },
+        control_generation: Some(pass.life.word.generation).filter(|generation| *generation > 0),
+        control: pass.life.control(before, now),
+        history: pass.life.history(before, now),
         conditions,
     }
 }
@@ -90,8 +96,11 @@ fn put(conditions: &mut Vec<StatusCondition>, condition: StatusCondition) {
 fn first_bad(conditions: &[StatusCondition]) -> Option<&StatusCondition> {
     let mut reasons = conditions.iter().filter_map(|condition| Some((condition, Reason::of(condition)?)));
     let bad = reasons.find(|(_, reason)| {
-        let waits = matches!(reason, Reason::TakeoverNotReady | Reason::TakeoverPending);
-        !reason.holds() && (reason.kind() != ConditionType::TakenOver || waits)
+        let waits = matches!(
+            reason,
+            Reason::TakeoverNotReady | Reason::TakeoverPending | Reason::ControlVoid | Reason::ControlInvalid
+        );
+        !reason.holds() && (!matches!(reason.kind(), ConditionType::TakenOver | ConditionType::Overridden) || waits)
     });
     bad.map(|(condition, _)| condition)
 }
@@ -110,10 +119,17 @@ fn phase(resource: &Resource, conditions: &[StatusCondition]) -> Phase {
     match Reason::among(conditions, ConditionType::TakenOver) {
         Some(Reason::TakenOver) => Phase::TakenOver,
         Some(Reason::RolledBack) => Phase::RolledBack,
+        _ if is_rolled_back(resource) => Phase::RolledBack,
         _ if !holds(ConditionType::Ready) => Phase::Progressing,
         _ if resource.parsed.as_ref().is_ok_and(|release| release.spec.paused) => Phase::Paused,
         _ => Phase::Active,
     }
+}
+
+/// Whether each canary has been rolled back.
+fn is_rolled_back(resource: &Resource) -> bool {
+    let release = resource.parsed.as_ref().ok().filter(|release| !release.banned.is_empty());
+    release.is_some_and(|release| release.spec.canaries.iter().all(|canary| release.banned.contains(&canary.version)))
 }
 
 /// The share of each version of the requests that no rule takes, stable first; and the canaries' in one line.

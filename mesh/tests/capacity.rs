@@ -13,6 +13,7 @@ use serin_mesh::entry::Entry;
 use serin_mesh::home::istio::Istio;
 use serin_mesh::home::store;
 use serin_mesh::hosts::Hosts;
+use serin_mesh::life::Life;
 use serin_mesh::order::{Pace, Served};
 use serin_mesh::pass::{Memory, Pass, Settings};
 use serin_mesh::proxies::Seen;
@@ -60,6 +61,7 @@ impl Case {
         let pass = Pass {
             resource,
             references: &references,
+            life: &Life::default(),
             entry: Some(&entry),
             served,
             settings: &settings,

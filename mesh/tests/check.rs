@@ -10,6 +10,7 @@ use serin_mesh::check::check;
 use serin_mesh::home::istio::Istio;
 use serin_mesh::home::store;
 use serin_mesh::hosts::Hosts;
+use serin_mesh::life::Life;
 use serin_mesh::order::{Pace, Served};
 use serin_mesh::pass::{Memory, Pass, Settings};
 use serin_mesh::proxies::Seen;
@@ -43,6 +44,7 @@ fn checked_at(home: &Istio, objects: &[(Kind, Value)], name: &str, workloads: bo
     let pass = Pass {
         resource,
         references: &references,
+        life: &Life::default(),
         entry: None,
         served,
         settings: &settings,

@@ -14,6 +14,7 @@ use serin_mesh::documents::{Filter, Module};
 use serin_mesh::entry::Scope;
 use serin_mesh::home::{Home, Owned, Plan, Reach, Role, Site, store};
 use serin_mesh::key::Key;
+use serin_mesh::life::Life;
 use serin_mesh::order::Pace;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::pass::{Memory, Pass, Settings};
@@ -197,8 +198,16 @@ impl World {
         let references = dereference(&resource, &Reader::new(&self.store), &Tables, self.publisher.hosts());
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
-        let pass =
-            Pass { resource: &resource, references: &references, entry, served, settings, seen: Seen::default(), now };
+        let pass = Pass {
+            resource: &resource,
+            references: &references,
+            life: &Life::default(),
+            entry,
+            served,
+            settings,
+            seen: Seen::default(),
+            now,
+        };
         let checked = check(&pass, &mut self.memory);
         let order = plan(&pass, &checked, &mut self.memory);
         let outcome = build(&pass, checked, &order);
@@ -233,6 +242,7 @@ impl World {
         let pass = Pass {
             resource: &resource,
             references: &references,
+            life: &Life::default(),
             entry,
             served,
             settings: &self.settings,

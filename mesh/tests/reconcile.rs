@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use serin_config::SplitDocument;
@@ -12,6 +13,7 @@ use serin_mesh::check::check;
 use serin_mesh::documents::{Filter, Module};
 use serin_mesh::home::istio::Istio;
 use serin_mesh::home::{Home, store};
+use serin_mesh::life::{Life, Word, live};
 use serin_mesh::names::{routing_key, routing_value};
 use serin_mesh::order::{Pace, versions_of};
 use serin_mesh::outcome::Outcome;
@@ -26,6 +28,7 @@ use serin_mesh::resource::Resource;
 use serin_mesh::store::Store;
 use serin_mesh::{Kind, Name, Object};
 use serin_release::ReleaseId;
+use serin_release::lifecycle::control::{Hold, HoldKind};
 
 const SETTLE: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_millis(3000);
@@ -121,6 +124,24 @@ impl Cluster {
         self.put(Kind::CanaryRelease, json!({"metadata": metadata, "spec": spec, "status": status}));
     }
 
+    /// What a person says, or takes back.
+    fn control(&mut self, said: Option<&Value>) {
+        let name = Name::new("shop", "reviews");
+        match said {
+            Some(spec) => self.put(
+                Kind::CanaryControl,
+                json!({"metadata": {"name": "reviews", "namespace": "shop", "generation": 1}, "spec": spec}),
+            ),
+            None => {
+                self.store.forget(Kind::CanaryControl, &name);
+            }
+        }
+    }
+
+    fn word(&self) -> Word {
+        Word::read(self.store.get(Kind::CanaryControl, &Name::new("shop", "reviews")))
+    }
+
     fn delete(&mut self) {
         let Some(mut object) = self.object(Kind::CanaryRelease, "reviews") else { return };
         object["metadata"]["deletionTimestamp"] = json!("2026-01-01T00:00:00Z");
@@ -200,12 +221,21 @@ impl Cluster {
         let references = dereference(&resource, &Reader::new(&self.store), &self.home, self.publisher.hosts());
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
-        let pass =
-            Pass { resource: &resource, references: &references, entry, served, settings, seen: Seen::default(), now };
+        let (resource, life) = live(&resource, references.word.clone(), Timestamp::UNIX_EPOCH);
+        let pass = Pass {
+            resource: &resource,
+            references: &references,
+            life: &life,
+            entry,
+            served,
+            settings,
+            seen: Seen::default(),
+            now,
+        };
         let checked = check(&pass, &mut self.memory);
         let order = plan(&pass, &checked, &mut self.memory);
         let outcome = build(&pass, checked, &order);
-        let writes = self.write(&id, &resource, outcome, crash.unwrap_or(usize::MAX));
+        let writes = self.write(&id, &resource, &life, outcome, crash.unwrap_or(usize::MAX));
         if crash.is_some() {
             self.restart();
         }
@@ -213,18 +243,19 @@ impl Cluster {
         writes
     }
 
-    fn write(&mut self, id: &ReleaseId, resource: &Resource, outcome: Outcome, most: usize) -> usize {
+    fn write(&mut self, id: &ReleaseId, resource: &Resource, life: &Life, outcome: Outcome, most: usize) -> usize {
         let mut writes = 0;
         let mut may = || {
             writes += 1;
             writes <= most
         };
+        let control = life.control(&resource.status, "2026-01-01T00:00:00Z");
         if let Outcome::Routed(routed) = &outcome
-            && resource.status.allocation != routed.allocation
+            && (resource.status.allocation != routed.allocation || resource.status.control != control)
             && may()
         {
             let mut object = self.object(Kind::CanaryRelease, "reviews").unwrap();
-            object["status"] = json!({"allocation": routed.allocation});
+            object["status"] = json!({"allocation": routed.allocation, "control": control});
             self.put(Kind::CanaryRelease, object);
         }
         for wanted in outcome.writes().iter().flat_map(|writes| &writes.objects) {
@@ -341,6 +372,21 @@ enum Event {
     Crash(usize),
     Delete,
     Upgrade,
+    Control(Option<Value>),
+}
+
+fn control() -> impl Strategy<Value = Event> {
+    let hold = prop_oneof![
+        2 => prop::option::of(0..4_usize).prop_map(|version| json!({"kind": "Rollback", "version": version.map(|version| VERSIONS[version])})),
+        1 => (0..4_usize).prop_map(|version| json!({"kind": "Takeover", "version": VERSIONS[version]})),
+        1 => (0..4_usize, 0..30_000_u32).prop_map(|(version, buckets)| {
+            let weight = serin_config::Weight::from_buckets(buckets).unwrap().to_string();
+            json!({"kind": "Weights", "weights": {VERSIONS[version]: weight}})
+        }),
+    ];
+    let said = (prop::option::weighted(0.8, hold), prop::bool::weighted(0.2))
+        .prop_map(|(hold, paused)| Some(json!({"hold": hold, "paused": paused})));
+    prop_oneof![2 => said, 1 => Just(None)].prop_map(Event::Control)
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -366,6 +412,7 @@ fn event() -> impl Strategy<Value = Event> {
         3 => (0..5_usize).prop_map(Event::Crash),
         1 => Just(Event::Delete),
         1 => Just(Event::Upgrade),
+        2 => control(),
     ]
 }
 
@@ -408,6 +455,7 @@ proptest! {
                 Event::Wait(milliseconds) => cluster.now += Duration::from_millis(milliseconds),
                 Event::Pass => { cluster.pass(None); }
                 Event::Crash(writes) => { cluster.pass(Some(writes)); }
+                Event::Control(said) => cluster.control(said.as_ref()),
                 Event::Upgrade => cluster.written_by_an_earlier_version(),
                 Event::Delete => {
                     cluster.delete();
@@ -437,6 +485,21 @@ proptest! {
             let wanted: BTreeSet<String> = wanted.iter().map(|version| at(&host, version)).collect();
             prop_assert_eq!(cluster.subsets_now(), wanted.clone());
             prop_assert_eq!(cluster.routes_now(), wanted);
+            // What a person says acts, of the versions that are there.
+            let is_there = |version: &str| object["spec"]["canaries"].as_array().unwrap().iter().any(|canary| canary["version"] == version);
+            let named = cluster.published().map(|published| versions_of(&published)).unwrap_or_default();
+            match cluster.word().control.hold {
+                Some(hold) if hold.kind == HoldKind::Rollback => {
+                    let back = VERSIONS.iter().filter(|version| is_there(version) && hold.version.as_deref().is_none_or(|own| own == **version));
+                    for version in back {
+                        prop_assert!(!named.iter().any(|own| own == version), "{version} is rolled back, and {named:?} are served");
+                    }
+                }
+                Some(Hold { kind: HoldKind::Takeover, version: Some(version), .. }) if is_there(&version) => {
+                    prop_assert_eq!(cluster.published().and_then(|published| published.takeover), Some(version));
+                }
+                _ => {}
+            }
             // Nobody can ask for a version by its name.
             let stable = object["spec"]["stable"]["version"].as_str().unwrap();
             let stable = entry.map_or(stable, |entry| entry.wanted.stable.as_str());

@@ -1,5 +1,6 @@
 //! What users write: the kinds of `serin.dev`.
 
+pub mod metadata;
 mod replicas;
 pub mod standalone;
 pub mod v1alpha1;

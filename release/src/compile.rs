@@ -6,9 +6,14 @@
 
 use serin_config::{Split, SplitDocument};
 
-use crate::api::v1alpha1::CanaryRelease;
+use jiff::Timestamp;
+
+use crate::api::v1alpha1::{Allocation, CanaryRelease};
 use crate::entry::{self, Previous};
-use crate::problem::Problems;
+use crate::lifecycle::live::{live, weights};
+use crate::lifecycle::plan::{Progress, Signals};
+use crate::problem::{Problem, Problems};
+use crate::served::Limits;
 use crate::state::State;
 use crate::target::Target;
 use crate::validate::validate;
@@ -47,8 +52,17 @@ pub fn compile(
         let kept = previous.0.get(&id);
         let status = release.status.as_ref().map(|status| &status.allocation);
         let previous = Previous { allocation: kept.map(|kept| &kept.allocation).or(status), kept };
-        let kept = entry::of(release, target, previous);
-        document.splits.push(kept.split.clone());
+        let acting = match acting(release, previous.allocation) {
+            Ok(acting) => acting,
+            Err(cause) => {
+                problems.push(Problem::of_sentence("spec.schedule.timeZone", &cause).in_object(id));
+                continue;
+            }
+        };
+        let kept = entry::of(&acting, target, previous);
+        // Who is rolled back keeps the buckets, and stable serves them.
+        let limits = Limits { waiting: acting.banned, ..Limits::default() };
+        document.splits.push(limits.serve(&kept.split));
         state.0.insert(id, kept);
     }
     if !problems.is_empty() {
@@ -56,4 +70,13 @@ pub fn compile(
     }
     let split = document.embed_automata().map_err(|error| entry::in_release(releases, &error))?;
     Ok(Checked { document, split, state })
+}
+
+/// The release as a person's word leaves it.
+fn acting(release: &CanaryRelease, allocation: Option<&Allocation>) -> Result<CanaryRelease, String> {
+    let Some(word) = &release.word else { return Ok(release.clone()) };
+    let weights = allocation.map(|allocation| weights(&allocation.base)).unwrap_or_default();
+    let progress = Progress { weights, ..Progress::default() };
+    // Nothing of a word depends on the time.
+    live(release, word, &progress, &Signals::default(), Timestamp::UNIX_EPOCH).map(|lived| lived.release)
 }

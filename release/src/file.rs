@@ -1,15 +1,18 @@
 //! FILE of the command line: YAML documents, or a split document in JSON.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
 use serde::de::DeserializeOwned;
 use serin_config::SplitDocument;
 
+use crate::api::metadata::Metadata;
 use crate::api::standalone::Standalone;
 use crate::api::v1alpha1::CanaryRelease;
 use crate::api::{API_VERSION, GROUP};
 use crate::compile::{Checked, compile};
+use crate::lifecycle::control::{CanaryControl, Control};
 use crate::problem::{Problem, Problems};
 use crate::state::State;
 use crate::target::Target;
@@ -29,8 +32,10 @@ pub enum File {
 pub struct Manifest {
     /// All `Standalone`s.
     pub standalones: Vec<Standalone>,
-    /// All `CanaryRelease`s.
+    /// All `CanaryRelease`s, each with the word of the `CanaryControl` of its name.
     pub releases: Vec<CanaryRelease>,
+    /// The `CanaryControl`s that are read, until each is with its release.
+    controls: Vec<CanaryControl>,
     /// The file's name and text, to find the lines of problems.
     source: (String, Arc<str>),
 }
@@ -90,6 +95,7 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<File, Problems> {
             problems.push(problem.in_file(manifest.source.0.as_str()));
         }
     }
+    manifest.join();
     if problems.is_empty() { Ok(File::Manifest(manifest)) } else { Err(Problems(problems)) }
 }
 
@@ -159,10 +165,27 @@ impl Manifest {
         };
         match (api_version, kind) {
             (API_VERSION, "CanaryRelease") => self.releases.push(of_kind(node)?),
+            (API_VERSION, "CanaryControl") => {
+                let control: CanaryControl = of_kind(node)?;
+                control.spec.check()?;
+                self.controls.push(control);
+            }
             (API_VERSION, "Standalone") => self.standalones.push(of_kind(node)?),
             _ => check_foreign(node, api_version, kind)?,
         }
         Ok(())
+    }
+
+    /// Gives each release the word of the control of its name.
+    fn join(&mut self) {
+        let mut words: BTreeMap<(String, String), Control> = std::mem::take(&mut self.controls)
+            .into_iter()
+            .map(|control| ((control.metadata.namespace, control.metadata.name), control.spec))
+            .collect();
+        for release in &mut self.releases {
+            let Metadata { namespace, name } = &release.metadata;
+            release.word = words.remove(&(namespace.clone(), name.clone()));
+        }
     }
 
     /// The same problem with file, line and character, found by its object and path.
@@ -209,9 +232,9 @@ fn without_kind(node: &Node) -> Problem {
 /// Objects of others pass; one that is probably meant to be ours does not.
 fn check_foreign(node: &Node, api_version: &str, kind: &str) -> Result<(), Problem> {
     let group = api_version.split('/').next().unwrap_or_default();
-    let ours = ["CanaryRelease", "Standalone"].iter().find(|ours| ours.eq_ignore_ascii_case(kind));
+    let ours = ["CanaryRelease", "CanaryControl", "Standalone"].iter().find(|ours| ours.eq_ignore_ascii_case(kind));
     let place = |field: &str| node.entry(field).map_or(node.place, |(key, _)| key.place);
-    let meant = group == GROUP || group.starts_with("serin") || ours == Some(&"CanaryRelease");
+    let meant = group == GROUP || group.starts_with("serin") || matches!(ours, Some(&"CanaryRelease" | &"CanaryControl"));
     match ours {
         Some(ours) if meant && api_version != API_VERSION => {
             let problem = format!("`{api_version}` has no {ours}");
@@ -219,7 +242,7 @@ fn check_foreign(node: &Node, api_version: &str, kind: &str) -> Result<(), Probl
         }
         _ if group == GROUP => {
             let problem = format!("`{kind}` of `{api_version}` is not known");
-            Err(Problem::new("kind", problem, "write `CanaryRelease` or `Standalone`").at(place("kind")))
+            Err(Problem::new("kind", problem, "write `CanaryRelease`, `CanaryControl` or `Standalone`").at(place("kind")))
         }
         _ => Ok(()),
     }

@@ -8,6 +8,7 @@
 
 pub mod control;
 pub mod evidence;
+pub mod live;
 pub mod plan;
 pub mod run;
 pub mod schedule;

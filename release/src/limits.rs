@@ -9,6 +9,9 @@ use crate::problem::Problem;
 pub fn most_characters(field: &str) -> usize {
     match field {
         "weight" => 8,
+        "run" => 64,
+        "by" => 256,
+        "because" => 512,
         "version" | "takeover" => 63,
         "service" | "hosts" | "gateways" | "name" | "deployment" | "salt" | "cohort" => 253,
         _ => 4096,

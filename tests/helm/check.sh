@@ -10,8 +10,8 @@ command -v go >/dev/null || { echo "helm: Go is missing; install Go 1.26 or newe
 fail() { echo "error: $*" >&2; exit 1; }
 
 # A generated file that is missing would show as an odd error of Helm.
-for file in crds/canaryreleases.serin.dev.yaml rbac.yaml helm/serin/crds/canaryreleases.serin.dev.yaml helm/serin/files/rules.yaml roles.yaml policy.yaml \
-  components/without-workloads/rbac.yaml helm/serin/files/policy.yaml; do
+for file in crds/canaryreleases.serin.dev.yaml rbac.yaml helm/serin/crds/canaryreleases.serin.dev.yaml crds/canarycontrols.serin.dev.yaml helm/serin/crds/canarycontrols.serin.dev.yaml helm/serin/files/rules.yaml roles.yaml policy.yaml \
+  components/filled-author/policy.yaml components/without-workloads/rbac.yaml helm/serin/files/policy.yaml; do
   [ -f "$deploy/$file" ] || fail "$deploy/$file is missing; it is generated"
 done
 
@@ -78,6 +78,7 @@ refused "at '/serveUrl'" serveUrl=serin:8080
 refused "at '/podLabels/team'" podLabels.team=1
 refused "at '/workloads'" workloads=maybe
 refused "at '/policies'" policies=3
+refused "at '/controlAuthor/filled'" controlAuthor.filled=maybe
 refused "at '/metrics/auth'" metrics.auth=token
 refused "at '/metrics/sources/0'" 'metrics.sources={http://prometheus:9090}'
 refused "at '/networkPolicy/metricsNamespaces/0'" 'networkPolicy.metricsNamespaces={Prometheus}'
@@ -87,6 +88,11 @@ refused "at '/serviceMonitor/interval'" serviceMonitor.interval=often
 if template --kube-version 1.29.0 > "$work/out" 2>&1; then fail "the chart takes Kubernetes 1.29 with policies"; fi
 grep -qF 'set policies=false' "$work/out" || fail "the refusal of Kubernetes 1.29 does not say what to do"
 template --kube-version 1.29.0 --set policies=false > /dev/null
+if template --kube-version 1.35.0 --set controlAuthor.filled=true > "$work/out" 2>&1; then fail "the chart takes Kubernetes 1.35 with authors filled in"; fi
+grep -qF 'set controlAuthor.filled=false' "$work/out" || fail "the refusal of Kubernetes 1.35 does not say what to do"
+template --kube-version 1.36.0 --set controlAuthor.filled=true | grep -q '^kind: MutatingAdmissionPolicyBinding' || fail "authors are not filled in"
+template --set controlAuthor.checked=false > "$work/out"
+if grep -q serin-author "$work/out"; then fail "authors are checked where they should not be"; fi
 for words in tokenreviews serin-metrics-reader bearerTokenFile ValidatingAdmissionPolicy; do
   if grep -q "$words" "$work/full.yaml"; then fail "with full-values.yaml there is still $words"; fi
 done

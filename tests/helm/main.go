@@ -100,7 +100,7 @@ func clusterScoped(renderings ...objects) error {
 		for identity, one := range found {
 			kind, _ := one["kind"].(string)
 			_, namespaced := one["metadata"].(object)["namespace"]
-			if namespaced && (strings.HasPrefix(kind, "Cluster") || strings.HasPrefix(kind, "Validating")) {
+			if namespaced && (strings.HasPrefix(kind, "Cluster") || strings.HasPrefix(kind, "Validating") || strings.HasPrefix(kind, "Mutating")) {
 				return fmt.Errorf("%s has a namespace, and its kind has none", identity)
 			}
 		}
@@ -224,6 +224,8 @@ var (
 		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy//serin", "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding//serin",
 		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy//serin-deletion",
 		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding//serin-deletion",
+		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy//serin-author",
+		"admissionregistration.k8s.io/v1/ValidatingAdmissionPolicyBinding//serin-author",
 		"rbac.authorization.k8s.io/v1/ClusterRole//serin-view", "rbac.authorization.k8s.io/v1/ClusterRole//serin-edit",
 		"rbac.authorization.k8s.io/v1/ClusterRole//serin-metrics-reader",
 	}
@@ -234,13 +236,13 @@ func under(identity string, kinds []string) bool {
 	return slices.ContainsFunc(kinds, func(kind string) bool { return identity == kind || strings.HasPrefix(identity, kind+"/") })
 }
 
-// sameObjects checks that values add and remove nothing but what they name. They are rendered without the CRD, which no value changes.
+// sameObjects checks that values add and remove nothing but what they name. They are rendered without definitions, which no value changes.
 func sameObjects(byDefault, byValues objects) error {
 	defaults := maps.Clone(byDefault)
-	maps.DeleteFunc(defaults, func(identity string, _ object) bool {
-		return strings.Contains(identity, "/CustomResourceDefinition/") || under(identity, removed)
-	})
-	if len(byDefault) != len(defaults)+len(removed)+1 {
+	maps.DeleteFunc(defaults, func(identity string, _ object) bool { return strings.Contains(identity, "/CustomResourceDefinition/") })
+	withoutDefinitions := len(defaults)
+	maps.DeleteFunc(defaults, func(identity string, _ object) bool { return under(identity, removed) })
+	if withoutDefinitions != len(defaults)+len(removed) {
 		return errors.New("by default the chart lacks something that full-values.yaml switches off")
 	}
 	for identity := range defaults {

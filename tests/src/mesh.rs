@@ -237,11 +237,12 @@ pub fn install() -> Result<()> {
     let account =
         json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "serin", "namespace": "serin-system"}});
     apply(&[namespace, account])?;
-    for file in ["crds/canaryreleases.serin.dev.yaml", "rbac.yaml", "roles.yaml", "policy.yaml"] {
+    for file in ["crds", "rbac.yaml", "roles.yaml", "policy.yaml"] {
         let path = deploy.join(file);
         kubectl(&["apply", "--server-side", "-f", path.to_str().ok_or("the path is not UTF-8")?], "")?;
     }
-    kubectl(&["wait", "--for=condition=established", "crd/canaryreleases.serin.dev", "--timeout=60s"], "").map(|_| ())
+    let definitions = ["crd/canaryreleases.serin.dev", "crd/canarycontrols.serin.dev"];
+    kubectl(&[&["wait", "--for=condition=established", "--timeout=60s"], &definitions[..]].concat(), "").map(|_| ())
 }
 
 /// A kubeconfig of the ServiceAccount of the controller.

@@ -18,7 +18,7 @@ say 'Bookinfo'
 kubectl apply --server-side -f "$here/bookinfo.yaml" >/dev/null
 say 'Serin: definition and controller'
 serin crd | kubectl apply --server-side -f - >/dev/null
-kubectl wait --for=condition=established crd/canaryreleases.serin.dev --timeout=60s >/dev/null
+kubectl wait --for=condition=established crd/canaryreleases.serin.dev crd/canarycontrols.serin.dev --timeout=60s >/dev/null
 kubectl create namespace serin-system >/dev/null
 serin controller --listen 127.0.0.1:18085 --serve-url http://127.0.0.1:18085 --log-level info,kube_client=error >"$RUN/log/serin" 2>&1 &
 controller=$!

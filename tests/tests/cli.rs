@@ -1,6 +1,8 @@
 //! The command line: answers, errors and exit codes.
 #![cfg(test)]
 
+#[path = "cli/control.rs"]
+mod control;
 #[path = "cli/diff.rs"]
 mod diff;
 #[path = "cli/document.rs"]
@@ -388,7 +390,7 @@ fn errors_name_the_file_the_path_the_cause_and_the_fix() {
         (
             "kind: CanaryRelease",
             "kind: CanaryRelaese",
-            "serin.yaml:2:1: bookinfo/reviews: kind: `CanaryRelaese` of `serin.dev/v1alpha1` is not known; write `CanaryRelease` or `Standalone`",
+            "serin.yaml:2:1: bookinfo/reviews: kind: `CanaryRelaese` of `serin.dev/v1alpha1` is not known; write `CanaryRelease`, `CanaryControl` or `Standalone`",
         ),
         (
             "kind: CanaryRelease",

@@ -1,6 +1,8 @@
 //! The controller on a real API server, a real istiod and real Envoys, which `tests/stack/` starts in a network namespace.
 #![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+#[path = "cluster/control.rs"]
+mod control;
 #[path = "cluster/definition.rs"]
 mod definition;
 #[path = "cluster/docs.rs"]
@@ -61,6 +63,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         filter::TESTS,
         rights::TESTS,
         lead::TESTS,
+        control::TESTS,
         proxies::TESTS,
         rollback::TESTS,
         stable::TESTS,

@@ -15,14 +15,17 @@ fn the_schema_of_the_document_is_the_committed_one() {
 #[test]
 fn what_a_cluster_is_given_is_generated() {
     use serin_controller::cluster::{crd, policy, rbac};
-    let definition = crd::yaml();
-    golden::check("deploy/crds/canaryreleases.serin.dev.yaml", &definition).unwrap();
-    golden::check("deploy/helm/serin/crds/canaryreleases.serin.dev.yaml", &definition).unwrap();
+    for (name, definition) in [(crd::NAME, crd::crd()), (crd::control::NAME, crd::control::crd())] {
+        let text = crd::text(&definition);
+        golden::check(&format!("deploy/crds/{name}.yaml"), &text).unwrap();
+        golden::check(&format!("deploy/helm/serin/crds/{name}.yaml"), &text).unwrap();
+    }
     golden::check("deploy/rbac.yaml", &rbac::manifest()).unwrap();
     golden::check("deploy/roles.yaml", &rbac::user_roles()).unwrap();
     golden::check("deploy/components/without-workloads/rbac.yaml", &rbac::without_workloads()).unwrap();
     golden::check("deploy/helm/serin/files/rules.yaml", &rbac::chart_rules()).unwrap();
     golden::check("deploy/policy.yaml", &policy::manifest()).unwrap();
+    golden::check("deploy/components/filled-author/policy.yaml", &policy::author_manifest()).unwrap();
     golden::check("deploy/helm/serin/files/policy.yaml", &policy::chart_spec()).unwrap();
 }
 
@@ -52,6 +55,7 @@ fn the_reference_of_the_filter_is_generated() {
 #[test]
 fn the_reference_of_the_kinds_is_generated() {
     golden::check("docs/reference/canaryrelease.md", &reference::canary_release()).unwrap();
+    golden::check("docs/reference/canarycontrol.md", &reference::canary_control()).unwrap();
     golden::check("docs/reference/standalone.md", &reference::standalone()).unwrap();
 }
 

@@ -1,6 +1,8 @@
 //! `serin standalone` on a real Envoy: who gets which version, exactly, while things change.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
+#[path = "standalone/control.rs"]
+mod control;
 #[path = "standalone/explain.rs"]
 mod explain;
 #[path = "standalone/life.rs"]
@@ -77,6 +79,7 @@ const TESTS: Tests = named![
     path::no_identity_on_what_others_may_keep,
     path::status_codes_are_reasons_to_try_again,
     path::idle_connections_and_silent_streams_end,
+    control::a_word_in_the_file_acts_until_it_is_taken_back,
     memory::a_release_that_is_taken_out_and_in_again_moves_nobody,
     memory::a_writer_that_pauses_moves_nobody,
     memory::each_file_has_a_state_of_its_own,

@@ -35,6 +35,8 @@ pub enum WeightError {
 impl Weight {
     /// Everything.
     pub const ALL: Self = Self(BUCKETS);
+    /// Nobody.
+    pub const NONE: Self = Self(0);
 
     /// A weight of so many buckets of 100 000; `None` above that.
     #[must_use]

@@ -1,10 +1,12 @@
-//! The CustomResourceDefinition of `CanaryRelease`, generated from its types.
+//! The CustomResourceDefinitions of `CanaryRelease` and `CanaryControl`, generated from its types.
 //!
 //! ```text
 //! Spec, Status ─ schemars ─► JSON Schema ─ structural form ─ bounds ─ CEL rules ─► CustomResourceDefinition
 //! ```
 //! What a schema or a rule over one object can see is refused by the API server; the rest by `release::validate`, with the
 //! same paths.
+
+pub mod control;
 
 use kube::core::schema::{OptionalEnum, StructuralSchemaRewriter};
 use schemars::JsonSchema;
@@ -70,11 +72,23 @@ pub fn crd() -> Value {
     })
 }
 
-/// The definition as YAML.
+/// One definition as YAML.
+#[must_use]
+pub fn text(definition: &Value) -> String {
+    super::rbac::yaml(definition)
+}
+
+/// Both definitions as YAML.
 #[must_use]
 pub fn yaml() -> String {
-    // A JSON value always has a YAML form.
-    serde_saphyr::to_string(&crd()).unwrap_or_default()
+    super::rbac::stream(&[crd(), control::crd()])
+}
+
+/// The schema of a weight.
+fn weight() -> Value {
+    let mut schema = json!({"x-kubernetes-int-or-string": true, "maxLength": limits::most_characters("weight")});
+    rules(&mut schema, &[WEIGHT_RULE]);
+    schema
 }
 
 /// The structural schema of a type.
@@ -211,6 +225,12 @@ const RULE_RULES: [(&str, &str); 4] = [
     ),
 ];
 
+/// What a weight must be, in words that say what to write.
+const WEIGHT_RULE: (&str, &str) = (
+    "type(self) == string && self.matches('WEIGHT')",
+    "write a percentage of at most 100 with at most three decimals, a dot and no blanks, such as `50%` or `0.5%`",
+);
+
 /// What a share looks like. The rules for sums hold where one does not, so that they say nothing about it.
 const WEIGHT: &str = "^(100([.]0{1,3})?|[0-9]{1,2}([.][0-9]{1,3})?)%$";
 
@@ -255,8 +275,7 @@ fn add_rules(spec: &mut Value) {
                 fields.remove("type");
                 fields.insert("x-kubernetes-int-or-string".into(), true.into());
             }
-            let message = "write a percentage of at most 100 with at most three decimals, a dot and no blanks, such as `50%` or `0.5%`";
-            rules(schema, &[("type(self) == string && self.matches('WEIGHT')", message)]);
+            rules(schema, &[WEIGHT_RULE]);
         }
         "replicas" => rules(
             schema,

@@ -9,7 +9,8 @@ use kube::runtime::events::{Event, EventType, Recorder};
 use serin_mesh::Kind;
 use serin_mesh::conditions::{self, ConditionType, Reason};
 use serin_mesh::resource::Resource;
-use serin_release::api::v1alpha1::Status;
+use serin_release::api::v1alpha1::{HistoryEntry, Status};
+use serin_release::lifecycle::run::What;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -81,7 +82,19 @@ fn events(before: &Status, after: &Status) -> Vec<Event> {
         let note = Some(after.message.chars().take(NOTE).collect());
         Some(Event { type_, reason: after.reason, note, action: "Reconcile".to_owned(), secondary: None })
     };
-    ConditionType::ALL.into_iter().filter_map(event).collect()
+    let happened = after.history.iter().take_while(|entry| before.history.first() != Some(entry)).map(of_entry);
+    ConditionType::ALL.into_iter().filter_map(event).chain(happened).collect()
+}
+
+/// The event of something that happened.
+fn of_entry(entry: &HistoryEntry) -> Event {
+    let HistoryEntry { what, from, to, by, because, .. } = entry;
+    let shares = |shares: &str| if shares.is_empty() { "nobody".to_owned() } else { shares.to_owned() };
+    let because = if because.is_empty() { String::new() } else { format!(": {because}") };
+    let note = format!("{} → {} by {by}{because}", shares(from), shares(to));
+    let type_ = if *what == What::RolledBack { EventType::Warning } else { EventType::Normal };
+    let note = Some(note.chars().take(NOTE).collect());
+    Event { type_, reason: format!("{what:?}"), note, action: "Reconcile".to_owned(), secondary: None }
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@ use std::time::Instant;
 use serin_mesh::contest::{Contested, Contests};
 use serin_mesh::desired::Desired;
 use serin_mesh::entry::Entry;
+use serin_mesh::life::Life;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::references::References;
 use serin_mesh::resource::Resource;
@@ -20,6 +21,8 @@ use super::apply::{WriteError, Writer};
 pub(super) struct Job {
     pub(super) resource: Arc<Resource>,
     pub(super) references: References,
+    /// What acts of a person's word.
+    pub(super) life: Life,
     pub(super) outcome: Outcome,
     /// Objects to apply, with what was found in their place.
     objects: Vec<(Desired, Option<Object>)>,
@@ -87,7 +90,23 @@ impl Job {
         let contested = contests.standing(now);
         let requeue_at =
             outcome.requeue_at().into_iter().chain(waits).chain(contested.as_ref().map(|contested| contested.until)).min();
-        Self { resource, references, outcome, objects, removals, contested, requeue_at, keep_allocation: false }
+        Self {
+            resource,
+            references,
+            life: Life::default(),
+            outcome,
+            objects,
+            removals,
+            contested,
+            requeue_at,
+            keep_allocation: false,
+        }
+    }
+
+    /// With what acts of a person's word.
+    pub(super) fn living(mut self, life: Life) -> Self {
+        self.life = life;
+        self
     }
 
     /// Keeps the bucket maps in the status before a document uses them, where they are not there yet.

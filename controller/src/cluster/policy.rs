@@ -1,5 +1,5 @@
-//! The admission policies of `deploy/`: who sets a field of a release that stands for another right must have that right; and who
-//! deletes a release whose canary has everything is told what that does.
+//! The admission policies of `deploy/`: who sets a field of a release that stands for another right must have that right; who
+//! deletes a release whose canary has everything is told what that does; and a CanaryControl names who wrote it, which histories tell.
 //!
 //! The controller writes Deployments and VirtualServices with its own rights, so a release could lend them to somebody who has none.
 //! A field that stays as it is asks for nothing: a rollback, a weight and the controller's own finalizer always pass.
@@ -12,6 +12,7 @@ use serin_mesh::Kind;
 /// The names of the policies, and of their bindings.
 const RIGHTS: &str = "serin";
 const DELETION: &str = "serin-deletion";
+const AUTHOR: &str = "serin-author";
 
 /// Names for expressions, which later ones use.
 const VARIABLES: [(&str, &str); 8] = [
@@ -55,16 +56,20 @@ fn validation(asked: &str, kind: Kind, what: &str, instead: &str) -> Value {
     json!({"expression": expression, "messageExpression": message, "reason": "Forbidden"})
 }
 
+/// What a policy matches.
+fn matches(kind: Kind, operations: &[&str]) -> Value {
+    json!({"resourceRules": [{
+        "apiGroups": [kind.group()], "apiVersions": ["*"], "resources": [kind.plural()], "operations": operations,
+    }]})
+}
+
 /// What the policy says, for the API server.
 fn spec() -> Value {
     let variables: Vec<Value> =
         VARIABLES.iter().map(|(name, expression)| json!({"name": name, "expression": expression})).collect();
     json!({
         "failurePolicy": "Fail",
-        "matchConstraints": {"resourceRules": [{
-            "apiGroups": [Kind::CanaryRelease.group()], "apiVersions": ["*"], "resources": [Kind::CanaryRelease.plural()],
-            "operations": ["CREATE", "UPDATE"],
-        }]},
+        "matchConstraints": matches(Kind::CanaryRelease, &["CREATE", "UPDATE"]),
         "variables": variables,
         "validations": [
             validation(
@@ -87,10 +92,7 @@ fn spec() -> Value {
 fn deletion() -> Value {
     json!({
         "failurePolicy": "Ignore",
-        "matchConstraints": {"resourceRules": [{
-            "apiGroups": [Kind::CanaryRelease.group()], "apiVersions": ["*"], "resources": [Kind::CanaryRelease.plural()],
-            "operations": ["DELETE"],
-        }]},
+        "matchConstraints": matches(Kind::CanaryRelease, &["DELETE"]),
         "validations": [{
             "expression": "!has(oldObject.spec.takeover) || oldObject.spec.takeover == oldObject.spec.stable.version",
             "messageExpression": "'everybody goes from ' + oldObject.spec.takeover + ' back to stable ' + oldObject.spec.stable.version + \
@@ -100,23 +102,67 @@ fn deletion() -> Value {
     })
 }
 
+/// Says that a control is by whoever writes it. Who changes labels or owners alone says nothing.
+fn author() -> Value {
+    json!({
+        "failurePolicy": "Fail",
+        "matchConstraints": matches(Kind::CanaryControl, &["CREATE", "UPDATE"]),
+        "validations": [{
+            "expression": "object.spec.?by.orValue('') == request.userInfo.username || (request.operation == 'UPDATE' && object.spec == oldObject.spec)",
+            "messageExpression": "'spec.by must be ' + request.userInfo.username + ', who writes this; `serin` fills it in'",
+        }],
+    })
+}
+
+/// Writes who it is, whatever was said; needs Kubernetes 1.36.
+fn filled_author() -> Value {
+    json!({
+        "failurePolicy": "Fail",
+        "reinvocationPolicy": "Never",
+        "matchConstraints": matches(Kind::CanaryControl, &["CREATE", "UPDATE"]),
+        "matchConditions": [{
+            "name": "spec-changes", "expression": "request.operation == 'CREATE' || object.spec != oldObject.spec",
+        }],
+        "mutations": [{
+            "patchType": "ApplyConfiguration",
+            "applyConfiguration": {"expression": "Object{spec: Object.spec{by: request.userInfo.username}}"},
+        }],
+    })
+}
+
 /// A policy and its binding.
-fn policy(name: &str, spec: &Value, action: &str) -> [Value; 2] {
+fn policy(kind: &str, name: &str, spec: &Value, binding: &Value) -> [Value; 2] {
     let object = |kind: &str, spec: &Value| json!({"apiVersion": "admissionregistration.k8s.io/v1", "kind": kind, "metadata": {"name": name}, "spec": spec});
-    [
-        object("ValidatingAdmissionPolicy", spec),
-        object("ValidatingAdmissionPolicyBinding", &json!({"policyName": name, "validationActions": [action]})),
-    ]
+    [object(kind, spec), object(&format!("{kind}Binding"), binding)]
+}
+
+fn validating(name: &str, spec: &Value, action: &str) -> [Value; 2] {
+    policy("ValidatingAdmissionPolicy", name, spec, &json!({"policyName": name, "validationActions": [action]}))
 }
 
 /// The policies and their bindings as `deploy/` has them.
 #[must_use]
 pub fn manifest() -> String {
-    stream(&[policy(RIGHTS, &spec(), "Deny"), policy(DELETION, &deletion(), "Warn")].concat())
+    stream(
+        &[
+            validating(RIGHTS, &spec(), "Deny"),
+            validating(DELETION, &deletion(), "Warn"),
+            validating(AUTHOR, &author(), "Deny"),
+        ]
+        .concat(),
+    )
+}
+
+/// The policy that fills in who writes a control, and its binding.
+#[must_use]
+pub fn author_manifest() -> String {
+    stream(&policy("MutatingAdmissionPolicy", AUTHOR, &filled_author(), &json!({"policyName": AUTHOR})))
 }
 
 /// What the policies say, as the chart reads it.
 #[must_use]
 pub fn chart_spec() -> String {
-    super::rbac::yaml(&json!({"rights": spec(), "deletion": deletion()}))
+    super::rbac::yaml(&json!({
+        "rights": spec(), "deletion": deletion(), "author": author(), "filledAuthor": filled_author(),
+    }))
 }

@@ -54,17 +54,25 @@ pub fn namespace_rules() -> Vec<Value> {
     ]
 }
 
-/// What `serin-view` grants: to read releases.
+const READ: [&str; 3] = ["get", "list", "watch"];
+const EDIT: [&str; 8] = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
+
+/// What `serin-view` grants: to read releases and what people say of them.
 #[must_use]
 pub fn view_rules() -> Vec<Value> {
-    vec![rule(Kind::CanaryRelease, &["get", "list", "watch"])]
+    vec![rule(Kind::CanaryRelease, &READ), rule(Kind::CanaryControl, &READ)]
 }
 
-/// What `serin-edit` grants: to read and to write releases. Their status is the controller's.
+/// What `serin-edit` grants: to read and to write both. The status of a release is the controller's.
 #[must_use]
 pub fn edit_rules() -> Vec<Value> {
-    let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "deletecollection"];
-    vec![rule(Kind::CanaryRelease, &verbs)]
+    vec![rule(Kind::CanaryRelease, &EDIT), rule(Kind::CanaryControl, &EDIT)]
+}
+
+/// What `serin-operator` grants, to who is on call: to read releases, and to roll back, take over, set weights and pause.
+#[must_use]
+pub fn operator_rules() -> Vec<Value> {
+    vec![rule(Kind::CanaryRelease, &READ), rule(Kind::CanaryControl, &EDIT)]
 }
 
 /// What `serin-metrics-reader` grants, as the controller asks for it: to read its metrics.
@@ -122,7 +130,12 @@ pub fn without_workloads() -> String {
 /// The roles for users, which Kubernetes' own ones `view`, `edit` and `admin` take up.
 #[must_use]
 pub fn user_roles() -> String {
-    stream(&[aggregated("serin-view", &["view"], view_rules()), aggregated("serin-edit", &["edit", "admin"], edit_rules())])
+    stream(&[
+        aggregated("serin-view", &["view"], view_rules()),
+        aggregated("serin-edit", &["edit", "admin"], edit_rules()),
+        role("ClusterRole", "serin-viewer", view_rules()),
+        role("ClusterRole", "serin-operator", operator_rules()),
+    ])
 }
 
 /// The rules as the chart reads them.
@@ -130,7 +143,7 @@ pub fn user_roles() -> String {
 pub fn chart_rules() -> String {
     yaml(&json!({
         "clusterRules": cluster_rules(), "workloadRules": workload_rules(), "metricsRules": metrics_rules(),
-        "namespaceRules": namespace_rules(), "viewRules": view_rules(), "editRules": edit_rules(), "readerRules": reader_rules(),
+        "namespaceRules": namespace_rules(), "viewRules": view_rules(), "editRules": edit_rules(), "operatorRules": operator_rules(), "readerRules": reader_rules(),
     }))
 }
 

@@ -10,6 +10,7 @@ use serin_mesh::check::check;
 use serin_mesh::conditions::{Condition, Reason};
 use serin_mesh::entry::Scope;
 use serin_mesh::key::Key;
+use serin_mesh::life::{Word, live};
 use serin_mesh::order::Served;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::pass::Pass;
@@ -21,7 +22,7 @@ use serin_mesh::resource::{Life, Resource};
 use serin_mesh::retreat::retreat;
 use serin_mesh::status::status;
 use serin_mesh::store::Event;
-use serin_mesh::{Kind, Object};
+use serin_mesh::{Kind, Name, Object};
 use serin_release::ReleaseId;
 use serin_release::api::v1alpha1::Status;
 use tokio::task::block_in_place;
@@ -50,6 +51,7 @@ impl Leader {
             for id in batch {
                 // 1 dereference (no client required)
                 let Some((resource, references)) = self.dereference(&id) else { continue };
+                let (resource, life) = live(&resource, references.word.clone(), Timestamp::now());
                 let memory = self.memories.entry(id.clone()).or_default();
                 if let Some(work) = memory.gate.long_work(&resource, self.publisher.entry(&id)) {
                     self.compiler.begin(&id, work);
@@ -57,7 +59,8 @@ impl Leader {
                 }
                 let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
                 let (seen, settings) = (self.publisher.seen(&id), &self.settings);
-                let pass = Pass { resource: &resource, references: &references, entry, served, seen, settings, now };
+                let pass =
+                    Pass { resource: &resource, references: &references, life: &life, entry, served, seen, settings, now };
                 // 2 validate (no client required)
                 let checked = check(&pass, memory);
                 // 3 plan (no client required)
@@ -71,7 +74,7 @@ impl Leader {
                     self.publisher.retreat(&id, None);
                 }
                 let contests = &mut memory.contests;
-                let job = Job::new(resource, references, outcome, &self.store, contests, now);
+                let job = Job::new(resource, references, outcome, &self.store, contests, now).living(life);
                 jobs.push(job.keeping_allocation(changes));
             }
             jobs
@@ -94,7 +97,9 @@ impl Leader {
             match self.store.release(id).filter(|release| !release.leaves()) {
                 None => self.publisher.retreat(id, None),
                 Some(release) => {
-                    let Some(entry) = release.parsed.as_ref().ok().and_then(|release| retreat(release, before)) else {
+                    let word = Word::read(self.store.get(Kind::CanaryControl, &Name::new(&*id.namespace, &*id.name)));
+                    let (acting, _) = live(release, word, Timestamp::now());
+                    let Some(entry) = acting.parsed.as_ref().ok().and_then(|release| retreat(release, before)) else {
                         continue;
                     };
                     self.publisher.retreat(id, Some(Arc::new(entry)));
@@ -117,7 +122,11 @@ impl Leader {
                 },
                 Some((kind, event)) = seen.recv() => {
                     let changed = match &event {
-                        Event::Applied(object) | Event::Deleted(object) if kind == Kind::CanaryRelease => Some(object.name()),
+                        Event::Applied(object) | Event::Deleted(object)
+                            if matches!(kind, Kind::CanaryRelease | Kind::CanaryControl) =>
+                        {
+                            Some(object.name())
+                        }
                         _ => None,
                     };
                     self.see(kind, event);
@@ -313,7 +322,7 @@ impl Leader {
         let (entry, served) = (self.publisher.entry(id), self.publisher.served(id));
         let (seen, settings, now_is) = (self.publisher.seen(id), &self.settings, Instant::now());
         let references = &job.references;
-        let pass = Pass { resource: &read, references, entry, served, seen, settings, now: now_is };
+        let pass = Pass { resource: &read, references, life: &job.life, entry, served, seen, settings, now: now_is };
         let mut status = status(&pass, &job.outcome, trouble.as_ref(), now);
         if failed.is_some() {
             // Bucket maps that may not be kept are not in use either.

@@ -60,7 +60,7 @@ pub(super) fn releases(old: &Served, new: &Served) -> Vec<String> {
     let mut lines = Vec::new();
     for (id, now) in &new {
         let words = match old.get(id) {
-            Some(before) if before.spec == now.spec => continue,
+            Some(before) if before.spec == now.spec && before.said == now.said => continue,
             Some(before) => differences(before, now),
             None => format!("new, {}", description(now)),
         };
@@ -70,10 +70,12 @@ pub(super) fn releases(old: &Served, new: &Served) -> Vec<String> {
     lines
 }
 
-/// A release as it is written, and as it acts: a pause holds the split as it was.
+/// A release as it is written, and as it acts: a pause holds the split as it was, and a person's word acts instead.
 struct Life<'s> {
     spec: &'s Spec,
     acting: Acting<'s>,
+    /// What a person has done, where that acts.
+    said: Option<String>,
 }
 
 /// What decides a release's requests.
@@ -93,13 +95,28 @@ fn by_id<'s>(served: &'s Served) -> BTreeMap<String, Life<'s>> {
     let splits: BTreeMap<&str, &ReleaseSplit> = splits.collect();
     let one = |release: &'s CanaryRelease| {
         let id = release.id();
-        let acting = match splits.get(id.as_str()) {
-            Some(split) if release.spec.paused => acting(split),
-            _ => written(&release.spec),
+        let spec = &release.spec;
+        let said = said(release);
+        let mut acting = match splits.get(id.as_str()) {
+            Some(split) if spec.paused || said.is_some() => acting(split),
+            _ => written(spec),
         };
-        (id, Life { spec: &release.spec, acting })
+        if said.is_some() {
+            let listed = |version: &str| acting.weights.iter().any(|(known, _)| *known == version);
+            let nobody = spec.canaries.iter().filter(|canary| !listed(&canary.version));
+            let nobody: Vec<_> = nobody.map(|canary| (canary.version.as_str(), Weight::NONE)).collect();
+            acting.weights.extend(nobody);
+        }
+        (id, Life { spec, acting, said })
     };
     served.releases.iter().map(one).collect()
+}
+
+/// What acts of a person's word about a release.
+fn said(release: &CanaryRelease) -> Option<String> {
+    let spec = &release.spec;
+    let canaries = spec.canaries.iter().map(|canary| canary.version.as_str()).collect();
+    release.word.as_ref()?.acting(&spec.stable.version, &canaries).said()
 }
 
 /// What a spec asks for.
@@ -148,7 +165,8 @@ fn weights_of<'s>(runs: &'s [(String, u32)], stable: &str) -> Vec<(&'s str, Weig
 fn description(life: &Life<'_>) -> String {
     let canaries: Vec<_> = life.acting.weights.iter().map(|(version, weight)| format!("{version} {weight}")).collect();
     let canaries = if canaries.is_empty() { "no canary".into() } else { canaries.join(", ") };
-    format!("stable {}, {canaries}{}", life.acting.stable, if life.spec.paused { ", paused" } else { "" })
+    let said = life.said.iter().map(|said| format!(": {said}")).collect::<String>();
+    format!("stable {}, {canaries}{}{said}", life.acting.stable, if life.spec.paused { ", paused" } else { "" })
 }
 
 fn differences(old: &Life<'_>, new: &Life<'_>) -> String {
@@ -157,16 +175,27 @@ fn differences(old: &Life<'_>, new: &Life<'_>) -> String {
         (false, true) => words.push("paused".into()),
         (true, false) => words.push("resumed".into()),
         (true, true) => words.push("still paused".into()),
-        (false, false) if words.is_empty() => words.push("other settings".into()),
         (false, false) => {}
     }
-    words.join(", ")
+    if old.said.is_some() && new.said.is_none() {
+        words.push("the spec acts again".into());
+    }
+    match &new.said {
+        Some(said) if words.is_empty() => said.clone(),
+        Some(said) => format!("{}: {said}", words.join(", ")),
+        None if words.is_empty() => "other settings".to_owned(),
+        None => words.join(", "),
+    }
 }
 
 /// What is written and does not act yet.
 fn waiting(now: &Life<'_>) -> String {
     let later = changes(&now.acting, &written(now.spec));
-    if later.is_empty() { String::new() } else { format!("; waiting for `paused: false`: {}", later.join(", ")) }
+    match &now.said {
+        _ if later.is_empty() => String::new(),
+        Some(_) => format!("; without that: {}", later.join(", ")),
+        None => format!("; waiting for `paused: false`: {}", later.join(", ")),
+    }
 }
 
 fn changes(old: &Acting<'_>, new: &Acting<'_>) -> Vec<String> {
@@ -210,25 +239,35 @@ mod tests {
 
     /// What is served of a release after a history of its specs; none of it once it is gone.
     fn served(specs: &[Option<&Value>]) -> Vec<Served> {
+        let gone = json!({"apiVersion": "v1", "kind": "X"});
+        served_of(specs.iter().map(|spec| vec![spec.map_or_else(|| gone.clone(), release)]))
+    }
+
+    /// The same of specs with a person's word.
+    fn served_with(history: &[(&Value, Option<&Value>)]) -> Vec<Served> {
+        served_of(history.iter().map(|(spec, word)| [release(spec)].into_iter().chain(word.cloned()).collect()))
+    }
+
+    fn release(spec: &Value) -> Value {
+        let metadata = json!({"name": "a", "namespace": "b"});
+        json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": metadata, "spec": spec})
+    }
+
+    fn served_of(history: impl Iterator<Item = Vec<Value>>) -> Vec<Served> {
         let versions = json!({"v1": ["x:1"], "v2": ["x:2"], "v3": ["x:3"]});
         let standalone = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "Standalone", "spec":
             {"listen": "127.0.0.1:1", "admin": "127.0.0.1:2", "services": [{"host": "a", "port": 80, "versions": versions}]}});
-        let head = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": {"name": "a", "namespace": "b"}});
         let mut state = serin_release::State::default();
-        let one = |spec: &Option<&Value>| {
-            let release = spec.map(|spec| {
-                let mut whole = head.clone();
-                whole["spec"] = spec.clone();
-                whole
-            });
-            let text = format!("{standalone}\n---\n{}\n", release.unwrap_or(json!({"apiVersion": "v1", "kind": "X"})));
+        let one = |objects: Vec<Value>| {
+            let all: Vec<String> = std::iter::once(&standalone).chain(&objects).map(Value::to_string).collect();
+            let text = all.join("\n---\n");
             let path = std::path::Path::new("serin.yaml");
             let manifest = crate::standalone::text::manifest(path, text.as_bytes()).unwrap();
             let served = crate::standalone::resolve::resolve(path, manifest, &state).unwrap();
             state = served.checked.state.clone();
             served
         };
-        specs.iter().map(one).collect()
+        history.map(one).collect()
     }
 
     /// What the last step of a history changes.
@@ -310,5 +349,30 @@ mod tests {
         );
         // One that comes paused acts as it is written, for there is nothing yet that it could hold.
         assert_eq!(last(&[None, Some(&waiting)]), ["b/a: new, stable v1, v2 50%, paused"]);
+    }
+
+    #[test]
+    fn a_persons_word_is_told_by_what_acts_and_who_said_it() {
+        let metadata = json!({"name": "a", "namespace": "b"});
+        let word = |spec: Value| json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryControl", "metadata": metadata, "spec": spec});
+        let base = with(&[]);
+        let back = word(json!({"hold": {"kind": "Rollback", "version": "v2"}, "by": "bob", "because": "5xx"}));
+        let void = word(json!({"hold": {"kind": "Rollback", "version": "v9"}, "by": "bob"}));
+        let paused = word(json!({"paused": true}));
+        let more = with(&[("canaries", json!([{"version": "v2", "weight": "25%"}]))]);
+        let cases = [
+            (
+                (&base, None),
+                (&base, Some(&back)),
+                "b/a: v2 5% -> 0%: bob has rolled v2 back (5xx); without that: v2 0% -> 5%",
+            ),
+            ((&base, Some(&back)), (&base, None), "b/a: v2 0% -> 5%, the spec acts again"),
+            ((&base, Some(&paused)), (&more, Some(&paused)), "b/a: somebody has paused it; without that: v2 5% -> 25%"),
+            ((&base, None), (&more, Some(&void)), "b/a: v2 5% -> 25%"),
+        ];
+        for (before, after, line) in cases {
+            let [before, after] = <[Served; 2]>::try_from(served_with(&[before, after])).unwrap();
+            assert_eq!(releases(&before, &after), [line]);
+        }
     }
 }

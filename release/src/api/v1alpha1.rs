@@ -1,14 +1,17 @@
 //! `CanaryRelease`: who gets which version of a service.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use serin_config::{BucketMap, Condition, Sticky, Weight};
 
+pub use super::metadata::Metadata;
 pub use super::replicas::Replicas;
 use crate::domain::ClusterDomain;
+use crate::lifecycle::control::{Control, Hold, HoldKind};
+use crate::lifecycle::run::{Happened, What};
 
 /// A canary release of one Service: its stable version, its canaries, and which requests each of them gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -23,22 +26,17 @@ pub struct CanaryRelease {
     /// The domain of its cluster, which no object says.
     #[serde(skip)]
     pub domain: ClusterDomain,
+    /// A person's word about it, in an object of its own.
+    #[serde(skip)]
+    pub word: Option<Control>,
+    /// Versions that get nobody, whatever the spec says: a person, or what came of them, says so.
+    #[serde(skip)]
+    pub banned: BTreeSet<String>,
     /// Desired state of the release.
     pub spec: Spec,
     /// Observed state of the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
-}
-
-/// The part of an object's metadata that Serin reads; other fields are allowed and ignored.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct Metadata {
-    /// The name of the object.
-    pub name: String,
-    /// The namespace of the object.
-    #[serde(default = "default_namespace")]
-    pub namespace: String,
 }
 
 /// Desired state of the release.
@@ -200,9 +198,67 @@ pub struct Status {
     /// The bucket maps: which bucket belongs to which version.
     #[serde(default)]
     pub allocation: Allocation,
-    /// The conditions `Accepted`, `Ready`, `Programmed` and `TakenOver`.
+    /// The generation of the CanaryControl of the same name that this status takes into account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control_generation: Option<i64>,
+    /// What acts of the CanaryControl of the same name; absent where nothing does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub control: Option<ControlStatus>,
+    /// What happened, newest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history: Vec<HistoryEntry>,
+    /// The conditions `Accepted`, `Ready`, `Programmed`, `TakenOver` and `Overridden`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<StatusCondition>,
+}
+
+/// What acts of a CanaryControl.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ControlStatus {
+    /// The generation of the CanaryControl that acts.
+    pub generation: i64,
+    /// Who says so.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub by: String,
+    /// The kind of hold that acts: `Rollback`, `Takeover` or `Weights`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<HoldKind>,
+    /// The version of the rollback or takeover.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// The weights that a person set.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub weights: BTreeMap<String, Weight>,
+    /// Whether the split is held as it is.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub paused: bool,
+    /// Since when this acts (RFC 3339).
+    pub since: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub because: String,
+}
+
+/// Something that happened to a release.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct HistoryEntry {
+    /// When (RFC 3339).
+    pub at: String,
+    /// What.
+    pub what: What,
+    /// Weights before, such as `v2=5%`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// Weights after.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub to: String,
+    /// Who: `control` with a name.
+    pub by: String,
+    /// Why.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub because: String,
 }
 
 /// The state of a release in one word.
@@ -296,6 +352,65 @@ impl Status {
     }
 }
 
+/// So many entries a history has, each text of so many characters.
+const HISTORY: usize = 20;
+const HISTORY_CHARACTERS: usize = 256;
+
+impl Status {
+    /// The control that acted at the last look.
+    #[must_use]
+    pub fn acting(&self) -> Option<Control> {
+        let own = self.control.as_ref()?;
+        let hold = own.kind.map(|kind| Hold { kind, version: own.version.clone(), weights: own.weights.clone() });
+        let (by, because) = (own.by.clone(), own.because.clone());
+        Some(Control { hold, paused: own.paused, by, because, ..Control::default() })
+    }
+
+    /// The history with what happened since.
+    #[must_use]
+    pub fn history_with(&self, happened: &[Happened], now: &str) -> Vec<HistoryEntry> {
+        let short = |text: &str| text.chars().take(HISTORY_CHARACTERS).collect::<String>();
+        let new = happened.iter().rev().map(|happened| HistoryEntry {
+            at: now.to_owned(),
+            what: happened.what,
+            from: short(&happened.from),
+            to: short(&happened.to),
+            by: short(&happened.by),
+            because: short(&happened.because),
+        });
+        new.chain(self.history.iter().cloned()).take(HISTORY).collect()
+    }
+}
+
+impl ControlStatus {
+    /// What acts of a control of this generation; `None` where nothing does. The time is that of the one before while it says the same.
+    #[must_use]
+    pub fn of(control: &Control, generation: i64, before: Option<&Self>, now: &str) -> Option<Self> {
+        let hold = control.hold.as_ref();
+        if hold.is_none() && !control.paused {
+            return None;
+        }
+        let mut own = Self {
+            generation,
+            by: control.by.clone(),
+            kind: hold.map(|hold| hold.kind),
+            version: hold.and_then(|hold| hold.version.clone()),
+            weights: hold.map(|hold| hold.weights.clone()).unwrap_or_default(),
+            paused: control.paused,
+            since: now.to_owned(),
+            because: control.because.clone(),
+        };
+        let same = |before: &&Self| {
+            (before.kind, &before.version, &before.weights, before.paused)
+                == (own.kind, &own.version, &own.weights, own.paused)
+        };
+        if let Some(before) = before.filter(same) {
+            own.since.clone_from(&before.since);
+        }
+        Some(own)
+    }
+}
+
 impl CanaryRelease {
     /// `NAMESPACE/NAME`, as decisions and metrics name it.
     #[must_use]
@@ -321,8 +436,4 @@ impl CanaryRelease {
         }
         hosts
     }
-}
-
-fn default_namespace() -> String {
-    "default".to_owned()
 }

@@ -162,12 +162,12 @@ const CASES: &[(&str, &str, &str)] = &[
     (
         "kind: CanaryRelease",
         "kind: Canaryrelease",
-        "a.yaml:10:1: bookinfo/reviews: kind: `Canaryrelease` of `serin.dev/v1alpha1` is not known; write `CanaryRelease` or `Standalone`",
+        "a.yaml:10:1: bookinfo/reviews: kind: `Canaryrelease` of `serin.dev/v1alpha1` is not known; write `CanaryRelease`, `CanaryControl` or `Standalone`",
     ),
     (
         "kind: Standalone",
         "kind: Other",
-        "a.yaml:2:1: kind: `Other` of `serin.dev/v1alpha1` is not known; write `CanaryRelease` or `Standalone`",
+        "a.yaml:2:1: kind: `Other` of `serin.dev/v1alpha1` is not known; write `CanaryRelease`, `CanaryControl` or `Standalone`",
     ),
     (
         "  paused: false",

@@ -187,13 +187,16 @@ impl<'a> Pass<'a> {
                 let mut failed: Vec<Failure> =
                     same_versions.filter(|_| !again).map(|run| run.failed.clone()).unwrap_or_default();
                 failed.retain(|failure| known(&failure.version));
-                happened.push(Happened {
-                    what: What::Started,
-                    from: shown(&before.weights),
-                    to: shown(&weights),
-                    by: if again { by(control) } else { "spec".to_owned() },
-                    because: if again { format!("attempt {}", control.attempt) } else { String::new() },
-                });
+                // Without steps there is no way to begin.
+                if !intent.steps.is_empty() || again {
+                    happened.push(Happened {
+                        what: What::Started,
+                        from: shown(&before.weights),
+                        to: shown(&weights),
+                        by: if again { by(control) } else { "spec".to_owned() },
+                        because: if again { format!("attempt {}", control.attempt) } else { String::new() },
+                    });
+                }
                 let from = as_weights(&weights);
                 let (state, attempt) = (RunState::Starting, control.attempt);
                 let (step, reached, counted, total, next) = (0, false, 0, 0, String::new());

@@ -128,14 +128,15 @@ pub fn all_answered(client: &mut Client, requests: &[Request]) -> Result<()> {
     })
 }
 
-/// What `serin explain` says of these requests, by the release as the API server has it.
+/// What `serin explain` says of these requests, by the release and its CanaryControl as the API server has them.
 ///
 /// # Errors
 /// What the command says.
 pub fn explained(namespace: &str, requests: &[Request]) -> Result<Vec<String>> {
     let directory = tempfile::TempDir::new()?;
     let file = directory.path().join("release.json");
-    std::fs::write(&file, kubectl(&["get", "crel", "-n", namespace, "reviews", "-o", "json"], "")?)?;
+    let objects = ["get", "-n", namespace, "crel/reviews", "cctl/reviews", "--ignore-not-found", "-o", "json"];
+    std::fs::write(&file, kubectl(&objects, "")?)?;
     let lines: String = requests
         .iter()
         .map(|(path, headers)| {

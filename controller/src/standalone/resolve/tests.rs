@@ -60,7 +60,7 @@ fn each_mistake_is_named_with_its_path_and_fix() {
         (
             "kind: Standalone",
             "kind: Other",
-            "serin.yaml:3:1: kind: `Other` of `serin.dev/v1alpha1` is not known; write `CanaryRelease` or `Standalone`",
+            "serin.yaml:3:1: kind: `Other` of `serin.dev/v1alpha1` is not known; write `CanaryRelease`, `CanaryControl` or `Standalone`",
         ),
         (
             "admin: 127.0.0.1:9901",

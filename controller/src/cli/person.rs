@@ -1,0 +1,99 @@
+//! What a person says of a release of a cluster: roll back, take over, weights by hand, pause, and the end of these.
+//!
+//! Nothing here writes the release: the word goes into the `CanaryControl` of the same name, where no tool that applies the release
+//! takes it back.
+
+mod answer;
+mod cluster;
+mod verbs;
+
+pub(super) use verbs::{Pause, Resume, Rollback, Takeover, Weight};
+
+use clap::{Args, ValueEnum};
+use serin_release::lifecycle::control::Control;
+use serin_release::lifecycle::live::live;
+use serin_release::lifecycle::plan::{Progress, Signals};
+
+use super::{Failure, Output};
+use answer::Answer;
+use cluster::{Cluster, Found};
+
+/// Which release, of which cluster, and how to answer.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Named {
+    /// The release, as `NAME` or `NAMESPACE/NAME`.
+    name: String,
+    /// Namespace of the release [default: that of the kubeconfig's context].
+    #[arg(short, long)]
+    namespace: Option<String>,
+    /// Context of the kubeconfig.
+    #[arg(long)]
+    context: Option<String>,
+    /// Kubeconfig file [default: as kubectl has it].
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<std::path::PathBuf>,
+    /// Why, for the status, the history and the event.
+    #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
+    because: String,
+    /// What to do: `none`, do it; `client`, only say what it would do; `server`, ask the API server too.
+    #[arg(long, value_enum, default_value_t = DryRun::None)]
+    dry_run: DryRun,
+    /// Ask nothing.
+    #[arg(long)]
+    yes: bool,
+    /// How long to wait until the controller has seen it, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value = "10")]
+    timeout: u64,
+    /// Output format.
+    #[arg(short, long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+/// Whether to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum DryRun {
+    /// It is done.
+    None,
+    /// Nothing is asked of the cluster but what is there.
+    Client,
+    /// The API server checks it and writes nothing.
+    Server,
+}
+
+/// A word that is about to be said.
+struct Said {
+    /// The control as it shall be.
+    control: Control,
+    /// Whether people may be moved in a way that asks for a second thought, and what to ask.
+    question: Option<String>,
+}
+
+/// Says a word: shows who moves, asks where that is due, writes, and waits until the controller has seen it.
+fn say(named: &Named, word: impl FnOnce(&Found) -> Result<Said, Failure>) -> Result<(), Failure> {
+    let cluster = Cluster::connect(named)?;
+    let found = cluster.find()?;
+    let Said { mut control, question } = word(&found)?;
+    control.by = cluster.who()?;
+    control.because.clone_from(&named.because);
+    let now = jiff::Timestamp::now();
+    let progress = Progress {
+        run: None,
+        weights: found.weights(),
+        control: found.release.status.as_ref().and_then(|status| status.acting()),
+    };
+    let acting =
+        |control: &Control| live(&found.release, control, &progress, &Signals::default(), now).map(|lived| lived.release);
+    let invalid = |cause: String| Failure::Failed(format!("{}: {cause}", found.release.id()));
+    let (before, after) = (acting(&found.control).map_err(invalid)?, acting(&control).map_err(invalid)?);
+    let answer = Answer::new(&found, &before, &after, &control, named.dry_run != DryRun::None);
+    if let Some(question) = question.filter(|_| !named.yes && named.dry_run == DryRun::None) {
+        answer::ask(&format!("{answer}{question}"))?;
+    }
+    if named.dry_run != DryRun::Client {
+        let generation = cluster.write(&found, &control, named.dry_run == DryRun::Server)?;
+        if named.dry_run == DryRun::None {
+            cluster.wait(generation)?;
+        }
+    }
+    answer.print(named.output)
+}

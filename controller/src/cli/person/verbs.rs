@@ -1,0 +1,152 @@
+//! The verbs.
+
+use std::collections::BTreeMap;
+
+use clap::Args;
+use serin_config::Weight as Share;
+use serin_release::lifecycle::control::{Control, Hold, HoldKind};
+
+use super::cluster::Found;
+use super::{Named, Said, say};
+use crate::cli::Failure;
+
+/// Send everybody of a canary back to stable, at once. Its people come back to it when the rollback is taken back.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  serin rollback reviews --because '5xx on checkout'
+  serin rollback bookinfo/reviews v2")]
+pub(in crate::cli) struct Rollback {
+    #[command(flatten)]
+    named: Named,
+    /// The canary [default: each canary].
+    version: Option<String>,
+}
+
+/// Send everybody to one version.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  serin takeover reviews v2 --because 'all checks are good'")]
+pub(in crate::cli) struct Takeover {
+    #[command(flatten)]
+    named: Named,
+    /// The version that gets everybody.
+    version: String,
+}
+
+/// Set the weights of canaries by hand, whatever the spec says.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  serin weight reviews v2=25%")]
+pub(in crate::cli) struct Weight {
+    #[command(flatten)]
+    named: Named,
+    /// Weight of each canary. One that is not listed gets nobody.
+    #[arg(value_name = "VERSION=WEIGHT", required = true, value_parser = share)]
+    weights: Vec<(String, Share)>,
+}
+
+/// Keep the split as it is, whatever the spec says.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  serin pause reviews --because 'holidays'")]
+pub(in crate::cli) struct Pause {
+    #[command(flatten)]
+    named: Named,
+}
+
+/// Take back a rollback, a takeover, weights by hand and a pause: the spec acts again.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  serin resume reviews")]
+pub(in crate::cli) struct Resume {
+    #[command(flatten)]
+    named: Named,
+}
+
+/// Reads `VERSION=WEIGHT`.
+fn share(text: &str) -> Result<(String, Share), String> {
+    let (version, weight) = text.split_once('=').ok_or("write VERSION=WEIGHT, such as `v2=25%`")?;
+    Ok((version.to_owned(), weight.parse().map_err(|error: serin_config::WeightError| error.to_string())?))
+}
+
+/// A version that the release has.
+fn known(found: &Found, version: &str, with_stable: bool) -> Result<(), Failure> {
+    let spec = &found.release.spec;
+    let canaries = spec.canaries.iter().map(|canary| canary.version.as_str());
+    let versions: Vec<&str> = with_stable.then_some(spec.stable.version.as_str()).into_iter().chain(canaries).collect();
+    match versions.contains(&version) {
+        true => Ok(()),
+        false => Err(Failure::Invalid(format!(
+            "`{version}` is not a {} of {}; use one of {}",
+            if with_stable { "version" } else { "canary" },
+            found.release.id(),
+            versions.join(", ")
+        ))),
+    }
+}
+
+fn with_hold(found: &Found, kind: HoldKind, version: Option<String>, weights: BTreeMap<String, Share>) -> Control {
+    Control { hold: Some(Hold { kind, version, weights }), ..found.control.clone() }
+}
+
+impl Rollback {
+    pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        say(&self.named, |found| {
+            self.version.iter().try_for_each(|version| known(found, version, false))?;
+            let control = with_hold(found, HoldKind::Rollback, self.version.clone(), BTreeMap::new());
+            // A rollback asks nothing.
+            Ok(Said { control, question: None })
+        })
+    }
+}
+
+impl Takeover {
+    pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        say(&self.named, |found| {
+            known(found, &self.version, true)?;
+            let control = with_hold(found, HoldKind::Takeover, Some(self.version.clone()), BTreeMap::new());
+            let question = format!("{} gets everybody, and the split is kept for when that is taken back. ", self.version);
+            Ok(Said { control, question: Some(question) })
+        })
+    }
+}
+
+impl Weight {
+    pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        say(&self.named, |found| {
+            self.weights.iter().try_for_each(|(version, _)| known(found, version, false))?;
+            let sum: u32 = self.weights.iter().map(|(_, weight)| weight.buckets()).sum();
+            if sum > Share::ALL.buckets() {
+                return Err(Failure::Invalid(
+                    "the weights sum to more than 100%; lower one, stable gets what they leave over".to_owned(),
+                ));
+            }
+            let weights: BTreeMap<String, Share> = self.weights.iter().cloned().collect();
+            let before = found.weights();
+            let shrinks =
+                before.iter().any(|(version, buckets)| weights.get(version).map_or(0, |weight| weight.buckets()) < *buckets);
+            let question = shrinks.then(|| "People leave a canary. ".to_owned());
+            Ok(Said { control: with_hold(found, HoldKind::Weights, None, weights), question })
+        })
+    }
+}
+
+impl Pause {
+    pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        say(&self.named, |found| Ok(Said { control: Control { paused: true, ..found.control.clone() }, question: None }))
+    }
+}
+
+impl Resume {
+    pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        say(&self.named, |found| {
+            let question = "The spec acts again. ".to_owned();
+            Ok(Said { control: Control { hold: None, paused: false, ..found.control.clone() }, question: Some(question) })
+        })
+    }
+}

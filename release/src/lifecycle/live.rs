@@ -1,0 +1,76 @@
+//! A release as its life leaves it: with the weights, the takeover and the pause that act now.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serin_config::{BucketMap, Weight};
+
+use super::control::Control;
+use super::plan::{Candidate, Intent, Planned, Progress, Signals, plan};
+use super::run::RunState;
+use crate::api::v1alpha1::CanaryRelease;
+
+/// A release as it acts, and how it came to that.
+#[derive(Clone, Debug)]
+pub struct Lived {
+    /// The release with the weights, the takeover and the pause that act.
+    pub release: CanaryRelease,
+    /// What they come from.
+    pub planned: Planned,
+}
+
+/// The release as it acts now, by its spec, a person's word, and how far it has come.
+///
+/// # Errors
+/// The schedule names no time zone.
+pub fn live(
+    release: &CanaryRelease,
+    control: &Control,
+    progress: &Progress,
+    signals: &Signals,
+    now: Timestamp,
+) -> Result<Lived, String> {
+    let spec = &release.spec;
+    let workload =
+        |workload: &Option<_>| workload.as_ref().and_then(|own| serde_json::to_string(own).ok()).unwrap_or_default();
+    let workloads: Vec<String> = spec.canaries.iter().map(|canary| workload(&canary.workload)).collect();
+    let candidates = spec.canaries.iter().zip(&workloads);
+    let candidates: Vec<Candidate<'_>> = candidates
+        .map(|(canary, workload)| Candidate { version: &canary.version, weight: canary.weight, workload })
+        .collect();
+    let intent = Intent {
+        stable: &spec.stable.version,
+        canaries: &candidates,
+        steps: &[],
+        schedule: None,
+        takeover: spec.takeover.as_deref(),
+        paused: spec.paused,
+        analysed: false,
+        roll_back: true,
+    };
+    let planned = plan(&intent, control, progress, signals, now)?;
+    let mut acting = release.clone();
+    let state = planned.progress.run.as_ref().map(|run| run.state);
+    // What is paused from the start begins as its spec says.
+    let is_new = progress.weights.is_empty() && state == Some(RunState::Paused);
+    for canary in acting.spec.canaries.iter_mut().filter(|_| !is_new) {
+        let buckets = planned.progress.weights.get(&canary.version).copied().unwrap_or(0);
+        canary.weight = Weight::from_buckets(buckets).unwrap_or(Weight::ALL);
+    }
+    acting.spec.takeover.clone_from(&planned.takeover);
+    acting.spec.paused = planned.paused;
+    acting.banned.clone_from(&planned.banned);
+    Ok(Lived { release: acting, planned })
+}
+
+/// The weights in a bucket map, by version.
+#[must_use]
+pub fn weights(map: &BucketMap) -> BTreeMap<String, u32> {
+    let mut weights = BTreeMap::new();
+    for run in map.runs() {
+        if let Some(version) = &run.version {
+            *weights.entry(version.clone()).or_insert(0) += run.buckets;
+        }
+    }
+    weights
+}
