@@ -71,6 +71,9 @@ enum Command {
     /// Set the weights of canaries by hand.
     #[cfg(feature = "cluster")]
     Weight(person::Weight),
+    /// Let a release go on that waits for a person.
+    #[cfg(feature = "cluster")]
+    Approve(person::Approve),
     /// Keep the split as it is.
     #[cfg(feature = "cluster")]
     Pause(person::Pause),
@@ -161,6 +164,8 @@ pub fn run() -> ExitCode {
         Command::Takeover(takeover) => takeover.run(),
         #[cfg(feature = "cluster")]
         Command::Weight(weight) => weight.run(),
+        #[cfg(feature = "cluster")]
+        Command::Approve(approve) => approve.run(),
         #[cfg(feature = "cluster")]
         Command::Pause(pause) => pause.run(),
         #[cfg(feature = "cluster")]

@@ -69,7 +69,7 @@ impl Standalone {
     /// The file is not valid, or Envoy does not run.
     pub fn run(self) -> Result<(), Failure> {
         if self.check {
-            let served = text::parse(&self.file, &text::read_now(&self.file), &State::default()).1?;
+            let served = text::parse(&self.file, &text::read_now(&self.file), &State::default(), None).1?;
             let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
             let services = count(served.spec.services.len(), "service");
             let releases = count(served.checked.split.len(), "release");
@@ -96,7 +96,7 @@ impl Standalone {
 /// # Errors
 /// What is wrong with it.
 pub fn check(path: &Path, manifest: Manifest) -> Result<(Checked, Vec<String>), Problems> {
-    let served = resolve::resolve(path, manifest, &State::default())?;
+    let served = resolve::resolve(path, manifest, &State::default(), None)?;
     Ok((served.checked, served.warnings))
 }
 
@@ -117,7 +117,7 @@ pub(crate) struct Proxied {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn proxied(path: &Path, manifest: Manifest, previous: &State) -> Result<Proxied, Problems> {
-    let resolve::Served { spec, defaults, releases, checked, .. } = resolve::resolve(path, manifest, previous)?;
+    let resolve::Served { spec, defaults, releases, checked, .. } = resolve::resolve(path, manifest, previous, None)?;
     Ok(Proxied { spec, defaults, releases, split: checked.split })
 }
 

@@ -1,16 +1,22 @@
-//! Between steps 1 and 2: the release as a person's word leaves it. Pure; the time comes in.
+//! Between steps 1 and 2: the release as it acts now, by its steps and a person's word. Pure; the time comes in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use jiff::Timestamp;
+use serin_config::ReleaseSplit;
 use serin_release::Problem;
 use serin_release::api::v1alpha1::{CanaryRelease, ControlStatus, HistoryEntry, Status, StatusCondition};
 use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live::{live as live_release, weights};
 use serin_release::lifecycle::plan::{Planned, Progress, Signals};
+use serin_release::lifecycle::run::{Run, RunState};
+use serin_release::lifecycle::schedule::frozen;
 
 use crate::Object;
 use crate::conditions::{Condition, ConditionType, Reason};
+use crate::entry::Entry;
+use crate::references::References;
 use crate::resource::Resource;
 
 /// What a CanaryControl says.
@@ -38,7 +44,7 @@ impl Word {
     }
 }
 
-/// What acts of a person's word, and what happened.
+/// What acts of steps and of a person's word, and what happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Life {
     /// What it came to; `None` for a release whose text says nothing.
@@ -47,6 +53,12 @@ pub struct Life {
     pub word: Word,
     /// What the spec says: a takeover, else weights.
     pub spec: String,
+    /// What acts of a control, for the status.
+    pub control: Option<ControlStatus>,
+    /// How far the steps have come, for the status.
+    pub run: Option<Run>,
+    /// What happened until now, newest first.
+    pub history: Vec<HistoryEntry>,
 }
 
 impl Life {
@@ -76,19 +88,71 @@ impl Life {
         })
     }
 
-    /// The part of a status that says what acts of a control.
+    /// A status with what acts of a control, how far the steps have come, and what happened.
     #[must_use]
-    pub fn control(&self, before: &Status, now: &str) -> Option<ControlStatus> {
-        let acting = self.planned.as_ref()?.progress.control.as_ref()?;
-        ControlStatus::of(acting, self.word.generation, before.control.as_ref(), now)
+    pub fn kept(&self, status: Status) -> Status {
+        Status {
+            control_generation: Some(self.word.generation).filter(|generation| *generation > 0),
+            control: self.control.clone(),
+            run: self.run.clone(),
+            history: self.history.clone(),
+            ..status
+        }
     }
 
-    /// The history with what happened.
+    /// Whether a restart would find in this status all that a document depends on: a step that began, a version that failed.
     #[must_use]
-    pub fn history(&self, before: &Status, now: &str) -> Vec<HistoryEntry> {
-        let happened = self.planned.as_ref().map(|planned| planned.happened.as_slice()).unwrap_or_default();
-        before.history_with(happened, now)
+    pub fn is_kept(&self, status: &Status) -> bool {
+        let deeds = |run: &Run| (run.id.clone(), run.step, run.reached, run.failed.clone());
+        self.run.as_ref().map(deeds) == status.run.as_ref().map(deeds)
     }
+
+    /// When to look at the release again, if nothing else happens.
+    #[must_use]
+    pub fn look_in(&self, now: Timestamp) -> Option<Duration> {
+        let planned = self.planned.as_ref()?;
+        let due = planned.look_at.map(|at| at.duration_since(now).try_into().unwrap_or(Duration::ZERO));
+        // Who is served less than the weights say shows only in what is published meanwhile.
+        let waits = planned.progress.run.as_ref().filter(|run| run.state == RunState::NotReady).map(|_| LOOK);
+        let counts = planned.progress.run.as_ref().filter(|run| run.state.counts()).map(|_| KEEP);
+        due.into_iter().chain(waits).chain(counts).min()
+    }
+}
+
+/// How often a release that waits for pods is looked at, beside each change of them.
+const LOOK: Duration = Duration::from_secs(10);
+/// How old what is kept of the time that counts may be: a longer gap does not count as a whole.
+const KEEP: Duration = Duration::from_secs(240);
+
+/// What is kept of a run: the one before while nothing but the time differs.
+fn run(planned: &Planned, release: &CanaryRelease, before: Option<&Run>) -> Option<Run> {
+    let run = planned.progress.run.clone()?;
+    if release.spec.steps.is_empty() && run.failed.is_empty() {
+        return None;
+    }
+    let Some(before) = before else { return Some(run) };
+    let timeless = |run: &Run| Run { counted: 0, total: 0, seen: Timestamp::UNIX_EPOCH, ..run.clone() };
+    let is_fresh = run.seen.duration_since(before.seen).unsigned_abs() < KEEP;
+    // Time that counts and time that does not are told apart by the state at the last look.
+    let is_same = timeless(&run) == timeless(before);
+    Some(if is_same && is_fresh { before.clone() } else { run })
+}
+
+/// What is seen of a release, as far as its life depends on it.
+fn signals(release: &CanaryRelease, references: &References, entry: Option<&Entry>, now: Timestamp) -> Signals {
+    let least = |version: &str| {
+        let canary = release.spec.canaries.iter().find(|canary| canary.version == version);
+        canary.and_then(|canary| canary.min_ready).unwrap_or(1).max(1)
+    };
+    let is_ready = |(version, ready): &(&String, &u32)| **ready >= least(version);
+    let ready = references.ready.iter().filter(is_ready).map(|(version, _)| version.clone()).collect();
+    let share = |split: &ReleaseSplit, version: &str| -> u32 {
+        split.buckets.iter().filter(|(of, _)| of == version).map(|(_, buckets)| buckets).sum()
+    };
+    let lacks = |version: &&String| entry.is_some_and(|entry| share(&entry.served, version) < share(&entry.wanted, version));
+    let lacking = release.spec.canaries.iter().map(|canary| &canary.version).filter(lacks).cloned().collect();
+    let frozen = references.freeze.as_deref().and_then(|text| frozen(text, now));
+    Signals { ready, lacking, frozen, ..Signals::default() }
 }
 
 /// What a spec says of its canaries.
@@ -102,20 +166,53 @@ fn spec_says(release: &CanaryRelease) -> String {
     }
 }
 
-/// The release as it acts now. One that leaves, or whose text says nothing, is as it was.
+/// The release as it acts now, by what is seen of it and published of it. One that leaves, or whose text says nothing, is as it was.
 #[must_use]
-pub fn live(resource: &Arc<Resource>, word: Word, now: Timestamp) -> (Arc<Resource>, Life) {
+pub fn live(
+    resource: &Arc<Resource>,
+    references: &References,
+    entry: Option<&Entry>,
+    now: Timestamp,
+) -> (Arc<Resource>, Life) {
+    let signals = |release: &CanaryRelease| signals(release, references, entry, now);
+    live_with(resource, references.word.clone(), signals, now)
+}
+
+/// The release as a person's word leaves it, whatever else is seen of it.
+#[must_use]
+pub fn live_by(resource: &Arc<Resource>, word: Word, now: Timestamp) -> (Arc<Resource>, Life) {
+    live_with(resource, word, |_| Signals::default(), now)
+}
+
+fn live_with(
+    resource: &Arc<Resource>,
+    word: Word,
+    signals: impl Fn(&CanaryRelease) -> Signals,
+    now: Timestamp,
+) -> (Arc<Resource>, Life) {
     let parsed = resource.parsed.as_ref().ok().filter(|_| !resource.leaves());
     let status = &resource.status;
-    let progress = Progress { run: None, weights: weights(&status.allocation.base), control: status.acting() };
-    let lived = parsed.and_then(|release| live_release(release, &word.control, &progress, &Signals::default(), now).ok());
-    match lived {
-        Some(lived) => {
-            let spec = parsed.map(spec_says).unwrap_or_default();
-            let mut acting = Resource::clone(resource);
-            acting.parsed = Ok(lived.release);
-            (Arc::new(acting), Life { planned: Some(lived.planned), word, spec })
-        }
-        None => (Arc::clone(resource), Life { word, ..Life::default() }),
-    }
+    let progress = Progress { run: status.run.clone(), weights: weights(&status.allocation.base), control: status.acting() };
+    let lived = parsed.and_then(|release| {
+        let lived = live_release(release, &word.control, &progress, &signals(release), now).ok()?;
+        Some((release, lived))
+    });
+    let Some((release, lived)) = lived else {
+        let (control, run, history) = (status.control.clone(), status.run.clone(), status.history.clone());
+        return (Arc::clone(resource), Life { word, control, run, history, ..Life::default() });
+    };
+    let at = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    let planned = lived.planned;
+    let acting = planned.progress.control.as_ref();
+    let life = Life {
+        control: acting.and_then(|acting| ControlStatus::of(acting, word.generation, status.control.as_ref(), &at)),
+        run: run(&planned, release, status.run.as_ref()),
+        history: status.history_with(&planned.happened, &at),
+        spec: spec_says(release),
+        planned: Some(planned),
+        word,
+    };
+    let mut acting = Resource::clone(resource);
+    acting.parsed = Ok(lived.release);
+    (Arc::new(acting), life)
 }

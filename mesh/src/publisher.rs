@@ -110,6 +110,12 @@ impl Publisher {
         }
     }
 
+    /// The controller's own namespace.
+    #[must_use]
+    pub fn controller(&self) -> &str {
+        &self.bounds.controller
+    }
+
     /// Takes up what the documents of an earlier leader hold; answers with their releases.
     pub fn take_up(&mut self, store: &Store, home: &dyn Home) -> BTreeSet<ReleaseId> {
         (self.published, self.lost, self.state) = (Entries::new(), None, State::Due);

@@ -32,6 +32,8 @@ pub struct References {
     pub rival: Option<ReleaseId>,
     /// What a person says of it.
     pub word: Word,
+    /// What its namespace, else that of the controller, says of a freeze: the annotation `serin.dev/freeze`.
+    pub freeze: Option<String>,
     /// What the home has of it.
     pub site: Box<dyn Site>,
 }
@@ -47,9 +49,9 @@ impl References {
     }
 }
 
-/// Gathers what concerns a release.
+/// Gathers what concerns a release. `controller` is the controller's own namespace.
 #[must_use]
-pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hosts: &Hosts) -> References {
+pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hosts: &Hosts, controller: &str) -> References {
     let namespace = release.id.namespace.as_str();
     let parsed = release.parsed.as_ref().ok();
     let host = parsed.map(CanaryRelease::host);
@@ -65,7 +67,15 @@ pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hos
     let selector = service.as_ref().map_or_else(|| site.selector(), |service| service.selector.clone());
     let deployments = deployments(release, parsed, &selector, reader);
     let word = Word::read(reader.get(Kind::CanaryControl, namespace, &release.id.name));
-    References { ready, unlabelled, deployments, rival: rival(release, reader, hosts), word, service, site }
+    let freeze = [namespace, controller].iter().find_map(|namespace| freeze(reader, namespace));
+    References { ready, unlabelled, deployments, rival: rival(release, reader, hosts), word, freeze, service, site }
+}
+
+/// The annotation of a namespace that keeps its releases from growing.
+const FREEZE: &str = "serin.dev/freeze";
+
+fn freeze(reader: &Reader<'_>, namespace: &str) -> Option<String> {
+    reader.get(Kind::Namespace, "", namespace)?.metadata.annotations.get(FREEZE).cloned()
 }
 
 /// The release that stands in the way at one of the hosts.

@@ -9,6 +9,7 @@ use crate::references::References;
 use crate::resource::Resource;
 use serin_config::{BUCKETS, ReleaseSplit, Weight};
 use serin_release::api::v1alpha1::{Phase, Status, StatusCondition, VersionStatus};
+use serin_release::lifecycle::run::RunState;
 
 /// The status after a pass. `trouble` is what kept Serin from writing or publishing what the pass came to.
 #[must_use]
@@ -36,9 +37,9 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
         // What proxies do is not known, so what was said of it last stays.
         Served::Unknown => (before.versions.clone(), before.canaries.clone()),
     };
-    Status {
+    pass.life.kept(Status {
         observed_generation: Some(resource.generation),
-        phase: Some(phase(resource, &conditions)),
+        phase: Some(phase(pass, &conditions)),
         reason: bad.map(|condition| condition.reason.clone()),
         message: bad.map(|condition| condition.message.clone()),
         canaries,
@@ -47,11 +48,9 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
             Outcome::Routed(routed) => routed.allocation.clone(),
             Outcome::Refused(_) | Outcome::Moves(_) | Outcome::Leaves(_) => before.allocation.clone(),
         },
-        control_generation: Some(pass.life.word.generation).filter(|generation| *generation > 0),
-        control: pass.life.control(before, now),
-        history: pass.life.history(before, now),
         conditions,
-    }
+        ..Status::default()
+    })
 }
 
 /// The conditions that an outcome has something to say of.
@@ -105,7 +104,8 @@ fn first_bad(conditions: &[StatusCondition]) -> Option<&StatusCondition> {
     bad.map(|(condition, _)| condition)
 }
 
-fn phase(resource: &Resource, conditions: &[StatusCondition]) -> Phase {
+fn phase(pass: &Pass<'_>, conditions: &[StatusCondition]) -> Phase {
+    let resource = pass.resource;
     if resource.leaves() {
         return Phase::Deleting;
     }
@@ -122,7 +122,27 @@ fn phase(resource: &Resource, conditions: &[StatusCondition]) -> Phase {
         _ if is_rolled_back(resource) => Phase::RolledBack,
         _ if !holds(ConditionType::Ready) => Phase::Progressing,
         _ if resource.parsed.as_ref().is_ok_and(|release| release.spec.paused) => Phase::Paused,
-        _ => Phase::Active,
+        _ => pass.life.run.as_ref().map_or(Phase::Active, |run| of_run(run.state)),
+    }
+}
+
+/// The word for what a run does.
+const fn of_run(state: RunState) -> Phase {
+    match state {
+        RunState::Active | RunState::Held => Phase::Active,
+        RunState::AwaitingApproval => Phase::AwaitingApproval,
+        RunState::Completed => Phase::Completed,
+        RunState::Paused => Phase::Paused,
+        RunState::RolledBack => Phase::RolledBack,
+        RunState::Starting
+        | RunState::Ramping
+        | RunState::Holding
+        | RunState::Stepping
+        | RunState::AwaitingVerdict
+        | RunState::OutsideWindow
+        | RunState::Frozen
+        | RunState::NotReady
+        | RunState::Deadline => Phase::Advancing,
     }
 }
 

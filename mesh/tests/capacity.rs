@@ -43,7 +43,7 @@ impl Case {
         }
         let id = ReleaseId::new("shop", "reviews");
         let resource = store.release(&id).unwrap();
-        let references = dereference(resource, &Reader::new(&store), &home, &Hosts::default());
+        let references = dereference(resource, &Reader::new(&store), &home, &Hosts::default(), "serin-system");
         let pace = Pace { settle: Duration::ZERO, drain: Duration::ZERO };
         let settings = Settings { document: SplitDocument::new(Vec::new()), pace, workloads: true };
         let split: ReleaseSplit =

@@ -37,7 +37,7 @@ fn checked_at(home: &Istio, objects: &[(Kind, Value)], name: &str, workloads: bo
         store.put(*kind, Object::from_json(object.clone()));
     }
     let resource = store.release(&ReleaseId::new("shop", name)).unwrap();
-    let references = dereference(resource, &Reader::new(&store), home, &Hosts::default());
+    let references = dereference(resource, &Reader::new(&store), home, &Hosts::default(), "serin-system");
     let pace = Pace { settle: Duration::ZERO, drain: Duration::ZERO };
     let settings = Settings { document: SplitDocument::new(Vec::new()), pace, workloads };
     let served = Served::Entry(None);
@@ -327,7 +327,7 @@ fn clients_that_no_route_reaches_are_told_of() {
             store.put(kind, Object::from_json(object));
         }
         let resource = store.release(&ReleaseId::new("shop", "r")).unwrap();
-        let references = dereference(resource, &Reader::new(&store), &home, &Hosts::default());
+        let references = dereference(resource, &Reader::new(&store), &home, &Hosts::default(), "serin-system");
         let gap = references.site.gap(&["v1", "v2"], "x-serin-version");
         gap.map(|gap| format!("{}: {}", gap.reason.name(), gap.message))
     };

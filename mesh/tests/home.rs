@@ -195,7 +195,7 @@ impl World {
     fn pass(&mut self) -> String {
         let id = ReleaseId::new("shop", "reviews");
         let resource = Arc::clone(self.store.release(&id).unwrap());
-        let references = dereference(&resource, &Reader::new(&self.store), &Tables, self.publisher.hosts());
+        let references = dereference(&resource, &Reader::new(&self.store), &Tables, self.publisher.hosts(), "serin-system");
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
         let pass = Pass {

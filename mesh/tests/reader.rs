@@ -124,7 +124,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn seen(store: &Store, id: &ReleaseId) -> Option<(String, BTreeSet<Key>)> {
     let resource = store.release(id)?;
     let reader = Reader::new(store);
-    let references = dereference(resource, &reader, &home(), &Hosts::default());
+    let references = dereference(resource, &reader, &home(), &Hosts::default(), "serin-system");
     // An object that says what it said before concerns nobody, whatever its revision.
     let text = format!("{references:?}");
     let text = text.split("resource_version: ").map(|rest| rest.split_once(", ").map_or(rest, |(_, rest)| rest)).collect();

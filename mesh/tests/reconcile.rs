@@ -28,6 +28,7 @@ use serin_mesh::resource::Resource;
 use serin_mesh::store::Store;
 use serin_mesh::{Kind, Name, Object};
 use serin_release::ReleaseId;
+use serin_release::api::v1alpha1::Status;
 use serin_release::lifecycle::control::{Hold, HoldKind};
 
 const SETTLE: Duration = Duration::from_millis(500);
@@ -44,6 +45,7 @@ struct Cluster {
     home: Istio,
     memory: Memory,
     publisher: Publisher,
+    begun: Instant,
     now: Instant,
     settings: Settings,
     /// Since when each subset is there without a break.
@@ -69,13 +71,15 @@ impl Cluster {
             workloads: true,
         };
         let home = Istio { root_namespace: "istio-system".to_owned(), ..Istio::default() };
+        let now = Instant::now();
         let mut cluster = Self {
             store: store(Arc::new(home.clone())),
             revision: 0,
             home,
             memory: Memory::default(),
             publisher: publisher(),
-            now: Instant::now(),
+            begun: now,
+            now,
             settings,
             subsets: BTreeMap::new(),
             routed: BTreeMap::new(),
@@ -218,10 +222,12 @@ impl Cluster {
     fn pass(&mut self, crash: Option<usize>) -> usize {
         let id = ReleaseId::new("shop", "reviews");
         let Some(resource) = self.store.release(&id).cloned() else { return 0 };
-        let references = dereference(&resource, &Reader::new(&self.store), &self.home, self.publisher.hosts());
+        let references =
+            dereference(&resource, &Reader::new(&self.store), &self.home, self.publisher.hosts(), "serin-system");
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
-        let (resource, life) = live(&resource, references.word.clone(), Timestamp::UNIX_EPOCH);
+        let time = Timestamp::UNIX_EPOCH + (self.now - self.begun);
+        let (resource, life) = live(&resource, &references, entry, time);
         let pass = Pass {
             resource: &resource,
             references: &references,
@@ -249,13 +255,14 @@ impl Cluster {
             writes += 1;
             writes <= most
         };
-        let control = life.control(&resource.status, "2026-01-01T00:00:00Z");
+        let kept = life.kept(resource.status.clone());
         if let Outcome::Routed(routed) = &outcome
-            && (resource.status.allocation != routed.allocation || resource.status.control != control)
+            && (resource.status.allocation != routed.allocation || resource.status != kept)
             && may()
         {
             let mut object = self.object(Kind::CanaryRelease, "reviews").unwrap();
-            object["status"] = json!({"allocation": routed.allocation, "control": control});
+            let status = Status { allocation: routed.allocation.clone(), ..kept };
+            object["status"] = json!(status);
             self.put(Kind::CanaryRelease, object);
         }
         for wanted in outcome.writes().iter().flat_map(|writes| &writes.objects) {
@@ -365,7 +372,7 @@ fn at(host: &Value, version: &str) -> String {
 
 #[derive(Clone, Debug)]
 enum Event {
-    Spec { service: usize, stable: usize, canaries: Vec<(usize, u32)>, takeover: Option<usize>, paused: bool },
+    Spec { service: usize, stable: usize, canaries: Vec<(usize, u32)>, takeover: Option<usize>, paused: bool, steps: usize },
     Ready(Vec<bool>),
     Wait(u64),
     Pass,
@@ -396,13 +403,15 @@ fn event() -> impl Strategy<Value = Event> {
         prop::collection::vec((0..4_usize, 0..30_000_u32), 0..4),
         prop::option::of(0..4_usize),
         prop::bool::weighted(0.1),
+        prop_oneof![2 => Just(0_usize), 1 => 1..4_usize],
     )
-        .prop_map(|(service, stable, canaries, takeover, paused)| Event::Spec {
+        .prop_map(|(service, stable, canaries, takeover, paused, steps)| Event::Spec {
             service,
             stable,
             canaries,
             takeover,
             paused,
+            steps,
         });
     prop_oneof![
         3 => spec,
@@ -435,6 +444,21 @@ fn spec(service: usize, stable: usize, canaries: &[(usize, u32)], takeover: Opti
     spec
 }
 
+/// The spec with so many steps, in which each of its canaries grows.
+fn with_steps(mut spec: Value, steps: usize) -> Value {
+    let canaries = spec["canaries"].as_array().unwrap();
+    let versions: Vec<String> = canaries.iter().map(|canary| canary["version"].as_str().unwrap().to_owned()).collect();
+    let step = |step: usize| {
+        let weights: BTreeMap<&String, String> =
+            versions.iter().map(|version| (version, format!("{}%", 5 * step))).collect();
+        json!({"weights": weights, "hold": "1s"})
+    };
+    if !versions.is_empty() && steps > 0 {
+        spec["steps"] = (1..=steps).map(step).collect();
+    }
+    spec
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(500) })]
 
@@ -444,8 +468,8 @@ proptest! {
         let mut deleted = false;
         for event in events {
             match event {
-                Event::Spec { service, stable, canaries, takeover, paused } if !deleted => {
-                    cluster.release(&spec(service, stable, &canaries, takeover, paused));
+                Event::Spec { service, stable, canaries, takeover, paused, steps } if !deleted => {
+                    cluster.release(&with_steps(spec(service, stable, &canaries, takeover, paused), steps));
                 }
                 Event::Spec { .. } => {}
                 Event::Ready(ready) => {
@@ -499,6 +523,12 @@ proptest! {
                     prop_assert_eq!(cluster.published().and_then(|published| published.takeover), Some(version));
                 }
                 _ => {}
+            }
+            // Steps have come to their end, unless something holds them.
+            let holds = object["spec"]["paused"] == true || !object["spec"]["takeover"].is_null();
+            let word = cluster.word().control;
+            if !object["spec"]["steps"].is_null() && !holds && word.hold.is_none() && !word.paused {
+                prop_assert_eq!(&object["status"]["run"]["state"], "Completed");
             }
             // Nobody can ask for a version by its name.
             let stable = object["spec"]["stable"]["version"].as_str().unwrap();

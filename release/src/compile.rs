@@ -8,13 +8,14 @@ use serin_config::{Split, SplitDocument};
 
 use jiff::Timestamp;
 
-use crate::api::v1alpha1::{Allocation, CanaryRelease};
+use crate::api::v1alpha1::CanaryRelease;
 use crate::entry::{self, Previous};
 use crate::lifecycle::live::{live, weights};
-use crate::lifecycle::plan::{Progress, Signals};
+use crate::lifecycle::plan::{Planned, Progress, Signals};
+use crate::lifecycle::run::{Happened, Run};
 use crate::problem::{Problem, Problems};
 use crate::served::Limits;
-use crate::state::State;
+use crate::state::{Kept, State};
 use crate::target::Target;
 use crate::validate::validate;
 
@@ -27,11 +28,16 @@ pub struct Checked {
     pub split: Split,
     /// What to keep for the next document.
     pub state: State,
+    /// What happened to releases since the last document, by their ids.
+    pub happened: Vec<(String, Happened)>,
+    /// When steps ask for another document, if nothing else changes.
+    pub look_at: Option<Timestamp>,
 }
 
 /// Turns releases with their targets into a checked document.
 ///
-/// `settings` is a document without splits, whose other fields are kept.
+/// `settings` is a document without splits, whose other fields are kept. Steps go on until `now`; without it they stay where they were
+/// looked at last.
 ///
 /// # Errors
 /// What is wrong with each release, else the first thing that the engine refuses, with the path in the release's own text.
@@ -39,10 +45,11 @@ pub fn compile(
     releases: &[(CanaryRelease, Target)],
     previous: &State,
     settings: SplitDocument,
+    now: Option<Timestamp>,
 ) -> Result<Checked, Problems> {
     let mut document = settings;
     let mut state = State::default();
-    let mut problems = Vec::new();
+    let (mut happened, mut look_at, mut problems) = (Vec::new(), None, Vec::new());
     for (release, target) in releases {
         if let Err(Problems(found)) = validate(release, &document.routing_header) {
             problems.extend(found);
@@ -52,14 +59,17 @@ pub fn compile(
         let kept = previous.0.get(&id);
         let status = release.status.as_ref().map(|status| &status.allocation);
         let previous = Previous { allocation: kept.map(|kept| &kept.allocation).or(status), kept };
-        let acting = match acting(release, previous.allocation) {
+        let acting = match acting(release, previous, now) {
             Ok(acting) => acting,
             Err(cause) => {
                 problems.push(Problem::of_sentence("spec.schedule.timeZone", &cause).in_object(id));
                 continue;
             }
         };
-        let kept = entry::of(&acting, target, previous);
+        let Acting { release: acting, run, happened: new, look_at: due } = acting;
+        happened.extend(new.into_iter().map(|happened| (id.clone(), happened)));
+        look_at = look_at.into_iter().chain(due).min();
+        let kept = Kept { run, ..entry::of(&acting, target, previous) };
         // Who is rolled back keeps the buckets, and stable serves them.
         let limits = Limits { waiting: acting.banned, ..Limits::default() };
         document.splits.push(limits.serve(&kept.split));
@@ -69,14 +79,35 @@ pub fn compile(
         return Err(Problems(problems));
     }
     let split = document.embed_automata().map_err(|error| entry::in_release(releases, &error))?;
-    Ok(Checked { document, split, state })
+    Ok(Checked { document, split, state, happened, look_at })
 }
 
-/// The release as a person's word leaves it.
-fn acting(release: &CanaryRelease, allocation: Option<&Allocation>) -> Result<CanaryRelease, String> {
-    let Some(word) = &release.word else { return Ok(release.clone()) };
-    let weights = allocation.map(|allocation| weights(&allocation.base)).unwrap_or_default();
-    let progress = Progress { weights, ..Progress::default() };
-    // Nothing of a word depends on the time.
-    live(release, word, &progress, &Signals::default(), Timestamp::UNIX_EPOCH).map(|lived| lived.release)
+/// A release as it acts.
+struct Acting {
+    release: CanaryRelease,
+    run: Option<Run>,
+    happened: Vec<Happened>,
+    look_at: Option<Timestamp>,
+}
+
+/// The release as its steps and a person's word leave it. A file names addresses, and each of its versions is taken for ready.
+fn acting(release: &CanaryRelease, previous: Previous<'_>, now: Option<Timestamp>) -> Result<Acting, String> {
+    let spec = &release.spec;
+    if release.word.is_none() && spec.steps.is_empty() {
+        return Ok(Acting { release: release.clone(), run: None, happened: Vec::new(), look_at: None });
+    }
+    let word = release.word.clone().unwrap_or_default();
+    let status = release.status.as_ref().and_then(|status| status.run.clone());
+    let run = previous.kept.map_or(status, |kept| kept.run.clone());
+    // Who only reads lets no step go on.
+    let frozen = (now.is_none() && run.is_some()).then(|| (None, String::new()));
+    let now = now.or(run.as_ref().map(|run| run.seen)).unwrap_or(Timestamp::UNIX_EPOCH);
+    let weights = previous.allocation.map(|allocation| weights(&allocation.base)).unwrap_or_default();
+    // What a person says is told by who sees it come and go.
+    let progress = Progress { run, weights, control: Some(word.clone()) };
+    let ready = spec.canaries.iter().map(|canary| canary.version.clone()).collect();
+    let lived = live(release, &word, &progress, &Signals { ready, frozen, ..Signals::default() }, now)?;
+    let Planned { progress, happened, look_at, .. } = lived.planned;
+    let run = progress.run.filter(|run| !spec.steps.is_empty() || !run.failed.is_empty());
+    Ok(Acting { release: lived.release, run, happened, look_at })
 }

@@ -258,7 +258,7 @@ impl File {
             Self::Document(mut document) => {
                 let split = document.embed_automata().map_err(|error| of_document(&error.into()));
                 let split = split.map_err(|problem| problem.in_file(display_name(path)))?;
-                Ok(Checked { document, split, state: State::default() })
+                Ok(Checked { document, split, state: State::default(), happened: Vec::new(), look_at: None })
             }
             Self::Manifest(manifest) => {
                 let targets: Vec<_> =
@@ -268,7 +268,7 @@ impl File {
                         Problem::new("", "has no CanaryRelease and is not a split document", "add a CanaryRelease");
                     return Err(problem.in_file(display_name(path)).into());
                 }
-                compile(&targets, &State::default(), SplitDocument::new(Vec::new()))
+                compile(&targets, &State::default(), SplitDocument::new(Vec::new()), None)
                     .map_err(|Problems(problems)| Problems(problems.into_iter().map(|one| manifest.place(one)).collect()))
             }
         }

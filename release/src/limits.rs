@@ -9,6 +9,9 @@ use crate::problem::Problem;
 pub fn most_characters(field: &str) -> usize {
     match field {
         "weight" => 8,
+        "over" | "hold" | "deadline" => 32,
+        "timeZone" => 64,
+        "from" | "to" => 40,
         "run" => 64,
         "by" => 256,
         "because" => 512,
@@ -25,6 +28,8 @@ pub fn most_items(field: &str) -> usize {
         "rules" | "in" => 1000,
         "ports" => 64,
         "when" => 10,
+        "steps" => 32,
+        "windows" | "freeze" => 50,
         "anyOf" => 12,
         _ => 16,
     }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use serin_config::ReleaseSplit;
 
 use crate::api::v1alpha1::Allocation;
+use crate::lifecycle::run::Run;
 
 /// What is kept of each release between two documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,4 +20,7 @@ pub struct Kept {
     pub allocation: Allocation,
     /// Its last good split, which a pause holds.
     pub split: ReleaseSplit,
+    /// How far its steps have come.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
 }

@@ -3,6 +3,7 @@
 
 mod conditions;
 mod routing;
+mod steps;
 mod sticky;
 
 use std::collections::BTreeSet;
@@ -30,6 +31,7 @@ pub fn validate(release: &CanaryRelease, routing_header: &str) -> Result<(), Pro
         check.rule(&format!("spec.rules[{index}]"), index, rule);
     }
     check.takeover();
+    check.steps();
     if let Some(routing) = &release.spec.routing {
         check.routing(routing);
     }

@@ -35,6 +35,8 @@ mod rollback;
 mod routing;
 #[path = "cluster/stable.rs"]
 mod stable;
+#[path = "cluster/steps.rs"]
+mod steps;
 #[path = "cluster/story.rs"]
 mod story;
 #[path = "cluster/workloads.rs"]
@@ -64,6 +66,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         rights::TESTS,
         lead::TESTS,
         control::TESTS,
+        steps::TESTS,
         proxies::TESTS,
         rollback::TESTS,
         stable::TESTS,

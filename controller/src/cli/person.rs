@@ -7,7 +7,7 @@ mod answer;
 mod cluster;
 mod verbs;
 
-pub(super) use verbs::{Pause, Resume, Rollback, Takeover, Weight};
+pub(super) use verbs::{Approve, Pause, Resume, Rollback, Takeover, Weight};
 
 use clap::{Args, ValueEnum};
 use serin_release::lifecycle::control::Control;
@@ -66,26 +66,30 @@ struct Said {
     control: Control,
     /// Whether people may be moved in a way that asks for a second thought, and what to ask.
     question: Option<String>,
+    /// What it comes to, where that is not who moves.
+    answer: Option<String>,
 }
 
 /// Says a word: shows who moves, asks where that is due, writes, and waits until the controller has seen it.
 fn say(named: &Named, word: impl FnOnce(&Found) -> Result<Said, Failure>) -> Result<(), Failure> {
     let cluster = Cluster::connect(named)?;
     let found = cluster.find()?;
-    let Said { mut control, question } = word(&found)?;
+    let Said { mut control, question, answer: told } = word(&found)?;
     control.by = cluster.who()?;
     control.because.clone_from(&named.because);
-    let now = jiff::Timestamp::now();
+    let status = found.release.status.as_ref();
     let progress = Progress {
-        run: None,
+        run: status.and_then(|status| status.run.clone()),
         weights: found.weights(),
-        control: found.release.status.as_ref().and_then(|status| status.acting()),
+        control: status.and_then(|status| status.acting()),
     };
+    // The word alone: no time passes, and pods are as they were when the controller looked last.
+    let now = progress.run.as_ref().map_or_else(jiff::Timestamp::now, |run| run.seen);
     let acting =
         |control: &Control| live(&found.release, control, &progress, &Signals::default(), now).map(|lived| lived.release);
     let invalid = |cause: String| Failure::Failed(format!("{}: {cause}", found.release.id()));
     let (before, after) = (acting(&found.control).map_err(invalid)?, acting(&control).map_err(invalid)?);
-    let answer = Answer::new(&found, &before, &after, &control, named.dry_run != DryRun::None);
+    let answer = Answer::new(&found, &before, &after, &control, named.dry_run != DryRun::None).telling(told);
     if let Some(question) = question.filter(|_| !named.yes && named.dry_run == DryRun::None) {
         answer::ask(&format!("{answer}{question}"))?;
     }

@@ -91,6 +91,13 @@ fn weight() -> Value {
     schema
 }
 
+/// Weights by version, of which a number is refused too, in words that say what to write.
+fn weights(schema: &mut Value) {
+    let Some(fields) = schema.as_object_mut() else { return };
+    fields.insert("maxProperties".into(), limits::most_items("canaries").into());
+    fields.insert("additionalProperties".into(), weight());
+}
+
 /// The structural schema of a type.
 fn schema<T: JsonSchema>(description: &str) -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| {
@@ -225,6 +232,31 @@ const RULE_RULES: [(&str, &str); 4] = [
     ),
 ];
 
+/// Rules of the steps, which see the canaries too.
+const STEP_RULES: [(&str, &str); 3] = [
+    (
+        "!has(self.steps) || self.steps.all(s, !has(s.weight) || (has(self.canaries) && self.canaries.size() == 1))",
+        "a step's `weight` is that of the only canary; write `weights: {v2: 5%}` with the version of each",
+    ),
+    (
+        "!has(self.steps) || self.steps.all(s, !has(s.weights) || (has(self.canaries) && s.weights.all(v, self.canaries.exists(c, c.version == v))))",
+        "a version in a step's `weights` is not a canary of this release; list canaries only, stable gets what they leave over",
+    ),
+    (
+        "!has(self.schedule) || (has(self.steps) && self.steps.size() > 0)",
+        "`schedule` holds up steps, and there are none; add `steps`, or leave it out",
+    ),
+];
+
+/// Rules of a step.
+const STEP_RULE: [(&str, &str); 2] = [
+    ("!(has(self.weight) && has(self.weights))", "this step has both `weight` and `weights`; keep one of them"),
+    (
+        "has(self.weight) || (has(self.weights) && self.weights.size() > 0)",
+        "this step has neither `weight` nor `weights`; add `weight: 5%`, or `weights: {v2: 5%}`",
+    ),
+];
+
 /// What a weight must be, in words that say what to write.
 const WEIGHT_RULE: (&str, &str) = (
     "type(self) == string && self.matches('WEIGHT')",
@@ -237,6 +269,7 @@ const WEIGHT: &str = "^(100([.]0{1,3})?|[0-9]{1,2}([.][0-9]{1,3})?)%$";
 /// Adds the rules that see more than one field, in CEL.
 fn add_rules(spec: &mut Value) {
     rules(spec, &SPEC_RULES);
+    rules(spec, &STEP_RULES);
     visit(spec, "spec", &mut |name, schema| match name {
         "canaries" | "split" => list_by_key(schema, "version"),
         "rules" => {
@@ -253,6 +286,12 @@ fn add_rules(spec: &mut Value) {
             }
         }
         "not" => exactly_one(schema, "source", &SOURCES),
+        "steps" => {
+            if let Some(step) = schema.get_mut("items") {
+                rules(step, &STEP_RULE);
+            }
+        }
+        "weights" => weights(schema),
         "by" => {
             if let Some(key) = schema.get_mut("items") {
                 exactly_one(key, "source", &KEYS);

@@ -43,9 +43,9 @@ impl Events {
         Self(sender)
     }
 
-    /// Writes events for the conditions of a status that have another reason than before.
-    pub(super) fn emit(&self, resource: &Resource, status: &Status) {
-        for event in events(&resource.status, status) {
+    /// Writes events for the conditions of a status that have another reason than before, and for what happened since.
+    pub(super) fn emit(&self, resource: &Resource, before: &Status, status: &Status) {
+        for event in events(before, status) {
             let release = &resource.id;
             let about = ObjectReference {
                 api_version: Some(Kind::CanaryRelease.api_version()),
@@ -158,8 +158,13 @@ mod tests {
         let reporter = Reporter { controller: "serin".to_owned(), instance: None };
         let mut tasks = JoinSet::new();
         let events = Events::start(Recorder::new(client, reporter), Duration::from_secs(3600), &mut tasks);
-        let emit =
-            |n: usize| events.emit(&Resource::gone(ReleaseId::new("shop", format!("r{n}"))), &status(&[Reason::Invalid]));
+        let emit = |n: usize| {
+            events.emit(
+                &Resource::gone(ReleaseId::new("shop", format!("r{n}"))),
+                &Status::default(),
+                &status(&[Reason::Invalid]),
+            )
+        };
         let of = |body: Bytes| serde_json::from_slice::<Value>(&body).unwrap()["regarding"]["name"].clone();
         emit(0);
         assert_eq!(of(requests.recv().await.unwrap()), "r0");

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use jiff::Timestamp;
 use serin_mesh::contest::{Contested, Contests};
 use serin_mesh::desired::Desired;
 use serin_mesh::entry::Entry;
@@ -103,19 +104,22 @@ impl Job {
         }
     }
 
-    /// With what acts of a person's word.
-    pub(super) fn living(mut self, life: Life) -> Self {
+    /// With what acts of steps and of a person's word, and the next look that they ask for.
+    pub(super) fn living(mut self, life: Life, at: Timestamp, now: Instant) -> Self {
+        self.requeue_at = self.requeue_at.into_iter().chain(life.look_in(at).map(|wait| now + wait)).min();
         self.life = life;
         self
     }
 
-    /// Keeps the bucket maps in the status before a document uses them, where they are not there yet.
+    /// Keeps the bucket maps, and how far the steps have come, in the status before a document uses them, where they are not there yet.
     pub(super) fn keeping_allocation(mut self, served_changes: bool) -> Self {
         let allocation = match &self.outcome {
             Outcome::Routed(routed) => Some(&routed.allocation),
             Outcome::Refused(_) | Outcome::Moves(_) | Outcome::Leaves(_) => None,
         };
-        self.keep_allocation = served_changes && allocation.is_some_and(|kept| *kept != self.resource.status.allocation);
+        let status = &self.resource.status;
+        self.keep_allocation =
+            served_changes && allocation.is_some_and(|kept| *kept != status.allocation || !self.life.is_kept(status));
         self
     }
 
@@ -161,6 +165,7 @@ impl Applied {
             && job.keep_allocation
         {
             let status = Status { allocation: routed.allocation.clone(), ..job.resource.status.clone() };
+            let status = job.life.kept(status);
             let object = writer.status(&job.resource, revision.as_deref(), &status).await?;
             self.answers.push((Kind::CanaryRelease, object));
         }

@@ -10,7 +10,7 @@ use serin_mesh::check::check;
 use serin_mesh::conditions::{Condition, Reason};
 use serin_mesh::entry::Scope;
 use serin_mesh::key::Key;
-use serin_mesh::life::{Word, live};
+use serin_mesh::life::{Word, live, live_by};
 use serin_mesh::order::Served;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::pass::Pass;
@@ -51,13 +51,14 @@ impl Leader {
             for id in batch {
                 // 1 dereference (no client required)
                 let Some((resource, references)) = self.dereference(&id) else { continue };
-                let (resource, life) = live(&resource, references.word.clone(), Timestamp::now());
+                let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
+                let at = Timestamp::now();
+                let (resource, life) = live(&resource, &references, entry, at);
                 let memory = self.memories.entry(id.clone()).or_default();
                 if let Some(work) = memory.gate.long_work(&resource, self.publisher.entry(&id)) {
                     self.compiler.begin(&id, work);
                     continue;
                 }
-                let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
                 let (seen, settings) = (self.publisher.seen(&id), &self.settings);
                 let pass =
                     Pass { resource: &resource, references: &references, life: &life, entry, served, seen, settings, now };
@@ -74,7 +75,7 @@ impl Leader {
                     self.publisher.retreat(&id, None);
                 }
                 let contests = &mut memory.contests;
-                let job = Job::new(resource, references, outcome, &self.store, contests, now).living(life);
+                let job = Job::new(resource, references, outcome, &self.store, contests, now).living(life, at, now);
                 jobs.push(job.keeping_allocation(changes));
             }
             jobs
@@ -98,7 +99,7 @@ impl Leader {
                 None => self.publisher.retreat(id, None),
                 Some(release) => {
                     let word = Word::read(self.store.get(Kind::CanaryControl, &Name::new(&*id.namespace, &*id.name)));
-                    let (acting, _) = live(release, word, Timestamp::now());
+                    let (acting, _) = live_by(release, word, Timestamp::now());
                     let Some(entry) = acting.parsed.as_ref().ok().and_then(|release| retreat(release, before)) else {
                         continue;
                     };
@@ -149,7 +150,8 @@ impl Leader {
     fn dereference(&mut self, id: &ReleaseId) -> Option<(Arc<Resource>, References)> {
         let resource = self.store.release(id).cloned().unwrap_or_else(|| Arc::new(Resource::gone(id.clone())));
         let reader = Reader::new(&self.store);
-        let references = dereference(&resource, &reader, &*self.home, self.publisher.hosts());
+        let publisher = &self.publisher;
+        let references = dereference(&resource, &reader, &*self.home, publisher.hosts(), publisher.controller());
         let keys = reader.into_keys();
         let is_over = resource.life == Life::Gone
             && self.publisher.served(id).is_nothing()
@@ -263,23 +265,24 @@ impl Leader {
             let superseded = matches!(applied.error, Some(WriteError::Conflict(_) | WriteError::NotLeader));
             if let Some(current) = current.cloned().filter(|_| !superseded) {
                 let status = self.status(&applied, &current, &now);
-                statuses.push((current, status, applied.job.finalizer()));
+                let before = applied.job.resource.status.clone();
+                statuses.push((current, before, status, applied.job.finalizer()));
             }
         }
         let writer = self.writer.clone();
-        let writes = futures::stream::iter(statuses.into_iter().map(|(resource, status, finalizer)| {
+        let writes = futures::stream::iter(statuses.into_iter().map(|(resource, before, status, finalizer)| {
             let writer = &writer;
             async move {
                 let result = write_status(writer, &resource, &status, finalizer).await;
-                (resource, status, result)
+                (resource, before, status, result)
             }
         }));
         let done = self.finish(writes.buffer_unordered(CONCURRENT), seen).await;
-        for (resource, status, result) in done {
+        for (resource, before, status, result) in done {
             match result {
                 Ok(Some(object)) => {
                     self.wrote(Kind::CanaryRelease, object, Some(&resource.id));
-                    self.events.emit(&resource, &status);
+                    self.events.emit(&resource, &before, &status);
                 }
                 Ok(None) => {}
                 Err(error) => {

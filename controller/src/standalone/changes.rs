@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serin_config::{Condition, ReleaseSplit, Sticky, Weight};
 use serin_release::api::standalone::{Service, StandaloneSpec};
 use serin_release::api::v1alpha1::{CanaryRelease, Rule, Share, Spec};
+use serin_release::lifecycle::run::Happened;
 
 use super::resolve::Served;
 
@@ -70,6 +71,17 @@ pub(super) fn releases(old: &Served, new: &Served) -> Vec<String> {
     lines
 }
 
+/// One line for each thing that steps did.
+pub(super) fn steps(served: &Served) -> Vec<String> {
+    let line = |(id, happened): &(String, Happened)| {
+        let Happened { what, from, to, because, .. } = happened;
+        let nobody = |shares: &str| if shares.is_empty() { "nobody".to_owned() } else { shares.to_owned() };
+        let because = if because.is_empty() { String::new() } else { format!(", {because}") };
+        format!("{id}: {what:?}: {} -> {}{because}", nobody(from), nobody(to))
+    };
+    served.checked.happened.iter().map(line).collect()
+}
+
 /// A release as it is written, and as it acts: a pause holds the split as it was, and a person's word acts instead.
 struct Life<'s> {
     spec: &'s Spec,
@@ -98,7 +110,7 @@ fn by_id<'s>(served: &'s Served) -> BTreeMap<String, Life<'s>> {
         let spec = &release.spec;
         let said = said(release);
         let mut acting = match splits.get(id.as_str()) {
-            Some(split) if spec.paused || said.is_some() => acting(split),
+            Some(split) if spec.paused || said.is_some() || !spec.steps.is_empty() => acting(split),
             _ => written(spec),
         };
         if said.is_some() {
@@ -190,7 +202,12 @@ fn differences(old: &Life<'_>, new: &Life<'_>) -> String {
 
 /// What is written and does not act yet.
 fn waiting(now: &Life<'_>) -> String {
-    let later = changes(&now.acting, &written(now.spec));
+    let mut then = written(now.spec);
+    if !now.spec.steps.is_empty() {
+        // Where steps lead is a matter of time.
+        then.weights.clone_from(&now.acting.weights);
+    }
+    let later = changes(&now.acting, &then);
     match &now.said {
         _ if later.is_empty() => String::new(),
         Some(_) => format!("; without that: {}", later.join(", ")),
@@ -263,7 +280,7 @@ mod tests {
             let text = all.join("\n---\n");
             let path = std::path::Path::new("serin.yaml");
             let manifest = crate::standalone::text::manifest(path, text.as_bytes()).unwrap();
-            let served = crate::standalone::resolve::resolve(path, manifest, &state).unwrap();
+            let served = crate::standalone::resolve::resolve(path, manifest, &state, None).unwrap();
             state = served.checked.state.clone();
             served
         };

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use serin_release::Problems;
+use jiff::Timestamp;
+use serin_release::{Checked, Problems};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
@@ -22,6 +23,9 @@ use crate::cli::{report_error, report_warning, say};
 /// How often the file is read although nothing reports a change: some file systems report nothing.
 const LOOK: Duration = Duration::from_secs(2);
 
+/// How often what counts of the time is kept while steps go on: a longer gap does not count as a whole.
+const KEEP: Duration = Duration::from_secs(240);
+
 /// What follows a file.
 pub(super) struct Follower {
     pub(super) file: PathBuf,
@@ -34,6 +38,8 @@ pub(super) struct Follower {
     pub(super) served: Arc<Served>,
     pub(super) history: History,
     pub(super) seen: Seen,
+    /// When steps go on, although the file stays the same.
+    pub(super) steps_due: Option<Instant>,
     /// The text that Envoy is being brought to.
     pub(super) under_way: Option<Text>,
     /// Envoy has been started once more, and does not serve yet.
@@ -110,6 +116,7 @@ impl Follower {
             Fate::Failed { due, .. } => due,
             _ => Instant::now() + LOOK,
         };
+        let due = self.steps_due.into_iter().chain([due]).min().unwrap_or(due);
         tokio::select! {
             () = self.watch.changed() => Why::Change,
             () = self.hurry.notified() => Why::Hurry,
@@ -150,7 +157,7 @@ impl Follower {
             return true;
         }
         match self.seen.fate {
-            Fate::Applied => false,
+            Fate::Applied => self.steps_due.is_some_and(|due| Instant::now() >= due),
             Fate::Refused => why == Why::Hurry,
             Fate::Failed { due, .. } => why == Why::Hurry || Instant::now() >= due || self.seen.text.stamp != text.stamp,
         }
@@ -199,7 +206,7 @@ impl Follower {
 
     async fn resolved(&self, text: &Text) -> (Option<Outline>, Result<Served, Problems>) {
         let (file, text, state) = (self.file.clone(), text.clone(), self.history.state());
-        aside(move || parse(&file, &text, &state)).await.unwrap_or_else(|failure| {
+        aside(move || parse(&file, &text, &state, Some(Timestamp::now()))).await.unwrap_or_else(|failure| {
             let problem = serin_release::Problem::new("", message(failure), "");
             (None, Err(problem.into()))
         })
@@ -274,6 +281,8 @@ impl Follower {
         changes::services(&old.spec.services, &new.spec.services).iter().for_each(|line| say(line));
         changes::settings(&old.spec, &new.spec).iter().for_each(|line| say(line));
         changes::releases(&old, new).iter().for_each(|line| say(line));
+        changes::steps(new).iter().for_each(|line| say(line));
+        self.steps_due = steps_due(&new.checked);
         new.warnings.iter().filter(|warning| !old.warnings.contains(warning)).for_each(|warning| report_warning(warning));
     }
 
@@ -307,6 +316,14 @@ impl Follower {
         let often = if deaths == 1 { "once".to_owned() } else { format!("{deaths} times") };
         self.postpone(text, failures, deaths, &format!("Envoy has ended {often} while it applied this change"));
     }
+}
+
+/// When steps ask for another document, or for what counts of the time to be kept.
+pub(super) fn steps_due(checked: &Checked) -> Option<Instant> {
+    let at = checked.look_at.map(|at| at.duration_since(Timestamp::now()).try_into().unwrap_or(Duration::ZERO));
+    let runs = checked.state.0.values().filter_map(|kept| kept.run.as_ref());
+    let counts = runs.filter(|run| run.state.counts()).map(|_| KEEP);
+    at.into_iter().chain(counts).min().map(|wait: Duration| Instant::now() + wait)
 }
 
 /// Waits until the file has another text.

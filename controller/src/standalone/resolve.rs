@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use jiff::Timestamp;
 use serin_config::{ReleaseSplit, SplitDocument};
 
 use serin_release::api::standalone::{Service, StandaloneSpec};
@@ -27,15 +28,20 @@ pub(super) struct Served {
     pub(super) checked: Checked,
 }
 
-/// Finds the services of all releases and compiles the document.
-pub(super) fn resolve(path: &Path, manifest: Manifest, previous: &State) -> Result<Served, Problems> {
-    resolve_manifest(&manifest, previous).map_err(|Problems(problems)| {
+/// Finds the services of all releases and compiles the document. Steps go on until `now`; without it they stay where they were.
+pub(super) fn resolve(
+    path: &Path,
+    manifest: Manifest,
+    previous: &State,
+    now: Option<Timestamp>,
+) -> Result<Served, Problems> {
+    resolve_manifest(&manifest, previous, now).map_err(|Problems(problems)| {
         let placed = problems.into_iter().map(|problem| manifest.place(problem).in_file(display_name(path)));
         Problems(placed.collect())
     })
 }
 
-fn resolve_manifest(manifest: &Manifest, previous: &State) -> Result<Served, Problems> {
+fn resolve_manifest(manifest: &Manifest, previous: &State, now: Option<Timestamp>) -> Result<Served, Problems> {
     let spec = match manifest.standalones.as_slice() {
         [standalone] => standalone.spec.clone(),
         [] => return Err(Problem::new("", "there is no `kind: Standalone`", "add one (examples/standalone.yaml)").into()),
@@ -58,7 +64,7 @@ fn resolve_manifest(manifest: &Manifest, previous: &State) -> Result<Served, Pro
     if let Some(header) = &spec.routing_header {
         settings.routing_header.clone_from(header);
     }
-    let checked = serin_release::compile(&targets, previous, settings)?;
+    let checked = serin_release::compile(&targets, previous, settings, now)?;
     let (mut defaults, mut warnings) = (Vec::new(), Vec::new());
     for service in &spec.services {
         let routes = |split: &&ReleaseSplit| split.hosts.contains(&service.host) && split.ports.contains(&service.port);

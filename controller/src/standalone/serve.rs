@@ -6,13 +6,14 @@ use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::admin::Admin;
 use super::files::{Directory, aside};
-use super::follow::{Fate, Follower, Seen, say_forgotten};
+use super::follow::{Fate, Follower, Seen, say_forgotten, steps_due};
 use super::metrics::{self, Metrics};
 use super::process::{self, Envoy};
 use super::publish::Publisher;
@@ -128,10 +129,10 @@ async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<
     let (text, served, history, directory) = aside(move || {
         let text = read_now(&path);
         // Once without the directory, so that an error of the file makes none.
-        parse(&path, &text, &serin_release::State::default()).1?;
+        parse(&path, &text, &serin_release::State::default(), None).1?;
         let directory = Directory::open(&directory)?;
         let history = state::history(directory.path(), &path)?;
-        let served = parse(&path, &text, &history.state()).1?;
+        let served = parse(&path, &text, &history.state(), Some(Timestamp::now())).1?;
         Ok::<_, Failure>((text, served, history, directory))
     })
     .await??;
@@ -148,7 +149,9 @@ async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<
     limits::warning(open_files, connections).iter().for_each(|warning| report_warning(warning));
     let (history, forgotten) = history.followed_by(&served.checked.state, super::now());
     say_forgotten(&forgotten);
+    let steps_due = steps_due(&served.checked);
     Ok(Follower {
+        steps_due,
         publisher: Publisher::new(directory, Admin::new(served.spec.admin.0), connections),
         file,
         watch,
@@ -206,6 +209,7 @@ async fn start_again(follower: &mut Follower, binary: &Path, backoff: &mut Durat
 fn announce(follower: &Follower) {
     changes::services(&[], &follower.served.spec.services).iter().for_each(|line| say(line));
     changes::all_releases(&follower.served).iter().for_each(|line| say(line));
+    changes::steps(&follower.served).iter().for_each(|line| say(line));
     follower.served.warnings.iter().for_each(|warning| report_warning(warning));
 }
 

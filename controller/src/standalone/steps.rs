@@ -164,7 +164,7 @@ mod tests {
              spec: {{service: a.b, stable: {{version: {stable}}}, canaries: [{{version: {canary}, weight: 10%}}]}}\n"
         );
         let path = Path::new("serin.yaml");
-        resolve(path, manifest(path, text.as_bytes()).unwrap(), &State::default()).unwrap()
+        resolve(path, manifest(path, text.as_bytes()).unwrap(), &State::default(), None).unwrap()
     }
 
     fn service(host: &str, versions: &str, more: &str) -> String {

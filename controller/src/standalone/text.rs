@@ -5,6 +5,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serin_release::file::{self, File, Manifest};
 use serin_release::{Problem, Problems, State};
 
@@ -60,8 +61,13 @@ pub(super) fn read_now(path: &Path) -> Text {
     Text { content, stamp }
 }
 
-/// What a text holds as far as it can be read, and what is served by it.
-pub(super) fn parse(path: &Path, text: &Text, state: &State) -> (Option<Outline>, Result<Served, Problems>) {
+/// What a text holds as far as it can be read, and what is served by it. Steps go on until `now`; without it they stay where they were.
+pub(super) fn parse(
+    path: &Path,
+    text: &Text,
+    state: &State,
+    now: Option<Timestamp>,
+) -> (Option<Outline>, Result<Served, Problems>) {
     let manifest = match text.content.as_ref() {
         Ok(content) => manifest(path, content),
         Err(problems) => Err(problems.clone()),
@@ -70,7 +76,7 @@ pub(super) fn parse(path: &Path, text: &Text, state: &State) -> (Option<Outline>
         Ok(manifest) => {
             let releases = manifest.releases.iter().map(|release| release.id()).collect();
             let outline = Outline { standalone: !manifest.standalones.is_empty(), releases };
-            (Some(outline), resolve(path, manifest, state))
+            (Some(outline), resolve(path, manifest, state, now))
         }
         Err(problems) => (None, Err(problems)),
     }

@@ -11,7 +11,9 @@ pub use super::metadata::Metadata;
 pub use super::replicas::Replicas;
 use crate::domain::ClusterDomain;
 use crate::lifecycle::control::{Control, Hold, HoldKind};
-use crate::lifecycle::run::{Happened, What};
+use crate::lifecycle::run::{Happened, Run, What};
+use crate::lifecycle::schedule::Schedule;
+use crate::lifecycle::steps::Step;
 
 /// A canary release of one Service: its stable version, its canaries, and which requests each of them gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -65,6 +67,12 @@ pub struct Spec {
     /// Keeps weights, rules and stickiness as they are now, whatever this object says. `takeover` still acts. Defaults to `false`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub paused: bool,
+    /// Steps in which the canaries' weights grow, in order. They act instead of `canaries[].weight`, and none of them takes anything from a version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Step>,
+    /// When steps may go on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule: Option<Schedule>,
     /// Where and how the mesh routes the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
@@ -204,6 +212,9 @@ pub struct Status {
     /// What acts of the CanaryControl of the same name; absent where nothing does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub control: Option<ControlStatus>,
+    /// How far the steps have come; absent without steps.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<Run>,
     /// What happened, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
@@ -268,6 +279,12 @@ pub enum Phase {
     Progressing,
     /// Weights and rules act as the spec says.
     Active,
+    /// Steps go on by themselves, or wait for time, pods or a verdict.
+    Advancing,
+    /// A step waits for a person.
+    AwaitingApproval,
+    /// All steps are done.
+    Completed,
     /// The split is frozen.
     Paused,
     /// A canary gets everything.
@@ -282,8 +299,18 @@ pub enum Phase {
 
 impl Phase {
     /// All phases.
-    pub const ALL: [Self; 7] =
-        [Self::Progressing, Self::Active, Self::Paused, Self::TakenOver, Self::RolledBack, Self::Refused, Self::Deleting];
+    pub const ALL: [Self; 10] = [
+        Self::Progressing,
+        Self::Active,
+        Self::Advancing,
+        Self::AwaitingApproval,
+        Self::Completed,
+        Self::Paused,
+        Self::TakenOver,
+        Self::RolledBack,
+        Self::Refused,
+        Self::Deleting,
+    ];
 
     /// Its name, as in a status and in metrics.
     #[must_use]
@@ -291,6 +318,9 @@ impl Phase {
         match self {
             Self::Progressing => "Progressing",
             Self::Active => "Active",
+            Self::Advancing => "Advancing",
+            Self::AwaitingApproval => "AwaitingApproval",
+            Self::Completed => "Completed",
             Self::Paused => "Paused",
             Self::TakenOver => "TakenOver",
             Self::RolledBack => "RolledBack",

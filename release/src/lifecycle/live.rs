@@ -41,8 +41,8 @@ pub fn live(
     let intent = Intent {
         stable: &spec.stable.version,
         canaries: &candidates,
-        steps: &[],
-        schedule: None,
+        steps: &spec.steps,
+        schedule: spec.schedule.as_ref(),
         takeover: spec.takeover.as_deref(),
         paused: spec.paused,
         analysed: false,
@@ -53,8 +53,11 @@ pub fn live(
     let state = planned.progress.run.as_ref().map(|run| run.state);
     // What is paused from the start begins as its spec says.
     let is_new = progress.weights.is_empty() && state == Some(RunState::Paused);
+    // A ramp of an algorithm with fewer buckets has fewer weights.
+    let grain = spec.sticky.as_ref().map_or(1, |sticky| sticky.algorithm.granularity()).max(1);
     for canary in acting.spec.canaries.iter_mut().filter(|_| !is_new) {
         let buckets = planned.progress.weights.get(&canary.version).copied().unwrap_or(0);
+        let buckets = buckets - buckets % grain;
         canary.weight = Weight::from_buckets(buckets).unwrap_or(Weight::ALL);
     }
     acting.spec.takeover.clone_from(&planned.takeover);

@@ -158,6 +158,17 @@ pub enum Gate {
 /// So far ahead a window is looked for: one that opens on a day which the clock leaves out comes a week later.
 const DAYS_AHEAD: i32 = 15;
 
+/// What the annotation `serin.dev/freeze` of a Namespace says now: until when it is frozen, and why. `until 2027-01-04T00:00:00Z: holidays`
+/// ends by itself, any other text ends when it is taken away; a time that nobody can read is such a text too.
+#[must_use]
+pub fn frozen(text: &str, now: Timestamp) -> Option<(Option<Timestamp>, String)> {
+    let until = text.trim().strip_prefix("until ").map(|rest| rest.split_once(": ").unwrap_or((rest, "")));
+    match until.and_then(|(time, because)| Some((time.trim().parse::<Timestamp>().ok()?, because))) {
+        Some((until, because)) => (until > now).then(|| (Some(until), because.trim().to_owned())),
+        None => Some((None, text.trim().to_owned())),
+    }
+}
+
 impl Schedule {
     /// Whether steps may go on at a time.
     ///
@@ -308,6 +319,18 @@ mod tests {
         }
         for text in ["", "9:00", "24:01", "12:60", "12", "12:00:00", "+1:00", "ab:cd"] {
             assert!(text.parse::<Clock>().is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn an_annotation_freezes_until_it_says_so_or_goes() {
+        let now: Timestamp = "2026-12-24T00:00:00Z".parse().unwrap();
+        let until: Timestamp = "2027-01-04T00:00:00Z".parse().unwrap();
+        assert_eq!(frozen("until 2027-01-04T00:00:00Z: holidays", now), Some((Some(until), "holidays".to_owned())));
+        assert_eq!(frozen("until 2027-01-04T01:00:00+01:00", now), Some((Some(until), String::new())));
+        assert_eq!(frozen("until 2026-12-24T00:00:00Z: holidays", now), None);
+        for text in ["incident 17", "until monday: holidays", ""] {
+            assert_eq!(frozen(text, now), Some((None, text.to_owned())));
         }
     }
 }

@@ -41,3 +41,28 @@ pub(super) fn a_word_in_the_file_acts_until_it_is_taken_back() {
         assert!(log.contains(told), "{log}");
     }
 }
+
+pub(super) fn steps_go_on_by_themselves_and_nobody_falls_back() {
+    let mut stepped = spec(&[("v2", "0%")]);
+    stepped["steps"] = json!([{"weight": "10%", "hold": "1s"}, {"weight": "50%", "hold": "1s"}, {"weight": "100%"}]);
+    let standalone = Standalone::start(&["v1", "v2"], &stepped, 2).unwrap();
+    let users: Vec<usize> = (0..500).collect();
+    let mut before = versions(&standalone, &users);
+    let mut look = |at: &str| {
+        eventually(at, || standalone.log().contains(at)).unwrap();
+        let now = versions(&standalone, &users);
+        assert!(before.iter().zip(&now).all(|(before, now)| before == "v1" || now == "v2"), "somebody fell back");
+        before = now;
+    };
+    look("bookinfo/reviews: Stepped: nobody -> v2=10%, step 1 of 3");
+    look("bookinfo/reviews: Stepped: v2=10% -> v2=50%, step 2 of 3");
+    look("bookinfo/reviews: Stepped: v2=50% -> v2=100%, step 3 of 3");
+    eventually("everybody has v2", || versions(&standalone, &users).iter().all(|version| version == "v2")).unwrap();
+    // A rollback by hand keeps what was reached for the day on which it is taken back.
+    let text = standalone.manifest(&stepped);
+    standalone.replace(&with_word(&text, &json!({"hold": {"kind": "Rollback"}, "by": "bob"}))).unwrap();
+    eventually("everybody has v1", || versions(&standalone, &users).iter().all(|version| version == "v1")).unwrap();
+    standalone.replace(&text).unwrap();
+    eventually("everybody has v2 again", || versions(&standalone, &users).iter().all(|version| version == "v2")).unwrap();
+    println!("{}", standalone.log());
+}

@@ -21,6 +21,7 @@ pub(super) struct Answer {
     dry_run: bool,
     control: Control,
     moves: Vec<Move>,
+    told: Option<String>,
 }
 
 impl Answer {
@@ -38,7 +39,12 @@ impl Answer {
             Limits { waiting: release.banned.clone(), ..Limits::default() }.serve(&kept.split)
         };
         let moves = Difference::of(&entry(before), &entry(after)).moves;
-        Self { release: found.release.id(), dry_run, control: control.clone(), moves }
+        Self { release: found.release.id(), dry_run, control: control.clone(), moves, told: None }
+    }
+
+    /// With what to say instead of who moves.
+    pub(super) fn telling(self, told: Option<String>) -> Self {
+        Self { told, ..self }
     }
 
     pub(super) fn print(&self, output: Output) -> Result<(), Failure> {
@@ -60,6 +66,9 @@ fn percent(buckets: u32) -> String {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(told) = &self.told {
+            return f.write_str(told);
+        }
         let would = if self.dry_run { "would move" } else { "move" };
         if self.moves.is_empty() {
             return writeln!(f, "{}: nobody moves", self.release);

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use clap::Args;
 use serin_config::Weight as Share;
-use serin_release::lifecycle::control::{Control, Hold, HoldKind};
+use serin_release::lifecycle::control::{Approval, Control, Hold, HoldKind};
+use serin_release::lifecycle::run::RunState;
 
 use super::cluster::Found;
 use super::{Named, Said, say};
@@ -66,6 +67,22 @@ Example:
 pub(in crate::cli) struct Resume {
     #[command(flatten)]
     named: Named,
+    /// Begin again from the first step, after a failure.
+    #[arg(long)]
+    retry: bool,
+}
+
+/// Let a release go on that waits for a person.
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  serin approve bookinfo/reviews --because 'checked with QA'")]
+pub(in crate::cli) struct Approve {
+    #[command(flatten)]
+    named: Named,
+    /// The step, from 1; it may be approved before it is reached [default: the one that waits].
+    #[arg(long, value_name = "N")]
+    step: Option<u32>,
 }
 
 /// Reads `VERSION=WEIGHT`.
@@ -100,7 +117,7 @@ impl Rollback {
             self.version.iter().try_for_each(|version| known(found, version, false))?;
             let control = with_hold(found, HoldKind::Rollback, self.version.clone(), BTreeMap::new());
             // A rollback asks nothing.
-            Ok(Said { control, question: None })
+            Ok(Said { control, question: None, answer: None })
         })
     }
 }
@@ -111,7 +128,7 @@ impl Takeover {
             known(found, &self.version, true)?;
             let control = with_hold(found, HoldKind::Takeover, Some(self.version.clone()), BTreeMap::new());
             let question = format!("{} gets everybody, and the split is kept for when that is taken back. ", self.version);
-            Ok(Said { control, question: Some(question) })
+            Ok(Said { control, question: Some(question), answer: None })
         })
     }
 }
@@ -131,14 +148,17 @@ impl Weight {
             let shrinks =
                 before.iter().any(|(version, buckets)| weights.get(version).map_or(0, |weight| weight.buckets()) < *buckets);
             let question = shrinks.then(|| "People leave a canary. ".to_owned());
-            Ok(Said { control: with_hold(found, HoldKind::Weights, None, weights), question })
+            Ok(Said { control: with_hold(found, HoldKind::Weights, None, weights), question, answer: None })
         })
     }
 }
 
 impl Pause {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| Ok(Said { control: Control { paused: true, ..found.control.clone() }, question: None }))
+        say(&self.named, |found| {
+            let control = Control { paused: true, ..found.control.clone() };
+            Ok(Said { control, question: None, answer: None })
+        })
     }
 }
 
@@ -146,7 +166,41 @@ impl Resume {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
         say(&self.named, |found| {
             let question = "The spec acts again. ".to_owned();
-            Ok(Said { control: Control { hold: None, paused: false, ..found.control.clone() }, question: Some(question) })
+            let attempt = found.control.attempt + u32::from(self.retry);
+            let control = Control { hold: None, paused: false, attempt, ..found.control.clone() };
+            Ok(Said { control, question: Some(question), answer: None })
+        })
+    }
+}
+
+impl Approve {
+    pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
+        say(&self.named, |found| {
+            let invalid = |cause: String| Failure::Invalid(format!("{}: {cause}", found.release.id()));
+            let run = found.release.status.as_ref().and_then(|status| status.run.as_ref());
+            let run = run.ok_or_else(|| invalid("it has no steps, so nothing waits for an approval".to_owned()))?;
+            let step = match self.step {
+                Some(step) => step.checked_sub(1),
+                None if run.state == RunState::AwaitingApproval => Some(run.step),
+                None => {
+                    let next = if run.next.is_empty() { String::new() } else { format!(", then {}", run.next) };
+                    return Err(invalid(format!("nothing waits for an approval: the steps are {:?}{next}", run.state)));
+                }
+            };
+            let steps = &found.release.spec.steps;
+            let asked =
+                |step: &u32| usize::try_from(*step).ok().and_then(|at| steps.get(at)).is_some_and(|step| step.approve);
+            let step = step.filter(asked).ok_or_else(|| {
+                let number = self.step.unwrap_or_default();
+                invalid(format!("step {number} of {} needs no approval; see `approve` in spec.steps", steps.len()))
+            })?;
+            let approval = Approval { run: run.id.clone(), step };
+            // Approvals of other runs mean nothing any more.
+            let mut approved: Vec<Approval> = found.control.approved.clone();
+            approved.retain(|one| one.run == run.id && *one != approval);
+            approved.push(approval);
+            let answer = format!("{}: step {} of {} is approved\n", found.release.id(), step + 1, steps.len());
+            Ok(Said { control: Control { approved, ..found.control.clone() }, question: None, answer: Some(answer) })
         })
     }
 }

@@ -27,12 +27,7 @@ pub fn crd() -> Value {
     bound(&mut spec, "spec");
     visit(&mut spec, "spec", &mut |name, schema| match name {
         "hold" => rules(schema, &HOLD_RULES),
-        "weights" => {
-            let Some(fields) = schema.as_object_mut() else { return };
-            fields.insert("maxProperties".into(), 16.into());
-            // A number is refused too, in words that say what to write.
-            fields.insert("additionalProperties".into(), super::weight());
-        }
+        "weights" => super::weights(schema),
         _ => {}
     });
     let column = |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": path});

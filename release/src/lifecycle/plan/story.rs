@@ -30,6 +30,12 @@ impl Pass<'_> {
         let (what, by) = match self.run.state {
             state if before.run.as_ref().is_some_and(|run| run.state == state) => return,
             RunState::AwaitingApproval => (What::ApprovalNeeded, "steps"),
+            // Whose word is taken back after the end has been told of it.
+            RunState::Completed
+                if before.run.as_ref().is_some_and(|run| run.id == self.run.id && run.step == self.run.step) =>
+            {
+                return;
+            }
             RunState::Completed => (What::Completed, "steps"),
             RunState::Deadline => (What::Late, "schedule"),
             _ => return,

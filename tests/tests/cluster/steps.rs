@@ -1,0 +1,145 @@
+//! Steps: weights grow by themselves, in the order and time that the release says, and nobody flips.
+
+use std::process::Command;
+
+use serde_json::{Value, json};
+use serin_tests::mesh::{
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, eventually, get, kubectl, patch, release,
+    reviews, users,
+};
+
+use crate::{Outcome, Tests};
+
+pub(crate) const TESTS: Tests = &[
+    ("steps::a_release_goes_its_way_and_waits_for_a_person", goes_its_way),
+    ("steps::a_new_leader_goes_on_where_the_last_one_was", a_new_leader),
+];
+
+/// So many of the 1 000 users have v2 at 50 %.
+const HALF: usize = 527;
+
+fn spec(steps: &Value) -> Value {
+    json!({"canaries": [{"version": "v2"}], "steps": steps, "sticky": {"by": [{"cookie": "user"}]}})
+}
+
+/// Waits until the release is in a phase.
+fn phase(space: &str, phase: &str) -> Outcome {
+    eventually(&format!("it is {phase}"), || {
+        let status = get("crel", space, "reviews")?["status"].clone();
+        Ok(if status["phase"] == phase { Ok(()) } else { Err(format!("{} {}", status["phase"], status["run"])) })
+    })
+}
+
+/// What happened, oldest first.
+fn story(space: &str) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let status = get("crel", space, "reviews")?["status"].clone();
+    let told = |entry: &Value| {
+        let text = |field: &str| entry[field].as_str().unwrap_or_default().to_owned();
+        format!("{} {} by {}: {}", text("what"), text("to"), text("by"), text("because"))
+    };
+    Ok(status["history"].as_array().into_iter().flatten().rev().map(told).collect())
+}
+
+fn goes_its_way() -> Outcome {
+    let space = "steps";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let mut client = Client::of(space)?;
+    let watcher = Watcher::start(space)?;
+    let steps = json!([
+        {"name": "first", "weight": "10%", "hold": "2s"},
+        {"weight": "50%", "approve": true},
+        {"weight": "100%"},
+    ]);
+    apply(&[release(space, spec(&steps))])?;
+    phase(space, "AwaitingApproval")?;
+    let half = agree(space, &mut client)?;
+    let run = get("crel", space, "reviews")?["status"]["run"].clone();
+    assert_eq!((&run["step"], &run["reached"]), (&json!(1), &json!(true)), "{run}");
+    assert_eq!(run["next"], "v2=100% when somebody approves");
+    let said = |arguments: &[&str]| -> Result<String, Box<dyn std::error::Error>> {
+        let output = Command::new(serin_tests::command()?).args(arguments).env("NO_COLOR", "1").output()?;
+        Ok(String::from_utf8([output.stdout, output.stderr].concat())?)
+    };
+    let name = format!("{space}/reviews");
+    let refused = said(&["approve", &name, "--step", "1"])?;
+    assert!(refused.contains("step 1 of 3 needs no approval; see `approve` in spec.steps"), "{refused}");
+    assert_eq!(said(&["approve", &name])?, "steps/reviews: step 2 of 3 is approved\n");
+    phase(space, "Completed")?;
+    let everybody = agree(space, &mut client)?;
+    assert_eq!((half.get("v2"), everybody.get("v2")), (Some(&HALF), Some(&1000)));
+    assert_eq!(
+        story(space)?,
+        [
+            "Started  by spec: ",
+            "Stepped v2=10% by steps: step 1 of 3",
+            "Stepped v2=50% by steps: step 2 of 3",
+            "ApprovalNeeded v2=50% by steps: step 2 of 3",
+            "Stepped v2=100% by steps: step 3 of 3",
+            "Completed v2=100% by steps: step 3 of 3",
+        ]
+    );
+    let events = kubectl(&["get", "events", "-n", space, "-o", "jsonpath={.items[*].reason}"], "")?;
+    for reason in ["Started", "Stepped", "ApprovalNeeded", "Completed"] {
+        assert!(events.contains(reason), "{reason}: {events}");
+    }
+    watcher.finish()?;
+    kubectl(&["delete", "crel,cctl", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_new_leader() -> Outcome {
+    let space = "ramp";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let steps = json!([{"weight": "20%", "hold": "1s"}, {"weight": "40%", "hold": "1s"}, {"weight": "60%", "approve": true}, {"weight": "80%"}]);
+    apply(&[release(space, spec(&steps))])?;
+    let mut client = Client::of(space)?;
+    let requests = users();
+    let mut before: Option<Vec<String>> = None;
+    // A freeze of the namespace holds everything up before the first step.
+    let freeze =
+        |value: &Value| patch("namespace", "", space, &json!({"metadata": {"annotations": {"serin.dev/freeze": value}}}));
+    freeze(&json!("holidays"))?;
+    let frozen = Controller::start(space, CONTROLLER, &[])?;
+    eventually("it is frozen", || {
+        let run = get("crel", space, "reviews")?["status"]["run"].clone();
+        Ok(if run["state"] == "Frozen" && run["next"] == "frozen: holidays" { Ok(()) } else { Err(run.to_string()) })
+    })?;
+    assert_eq!(agree(space, &mut client)?.get("v1"), Some(&1000));
+    freeze(&Value::Null)?;
+    eventually("it goes on", || {
+        let run = get("crel", space, "reviews")?["status"]["run"].clone();
+        Ok(if run["state"] == "Frozen" { Err(run.to_string()) } else { Ok(()) })
+    })?;
+    drop(frozen);
+    // Killed again and again on its way.
+    while get("crel", space, "reviews")?["status"]["phase"] != "AwaitingApproval" {
+        let controller = Controller::start(space, CONTROLLER, &[])?;
+        await_reason(space, "reviews", "Programmed", "Programmed")?;
+        let now = counts(&mut client, &requests)?;
+        let back = |(before, now): (&String, &String)| before == "v2" && now == "v1";
+        if let Some(before) = &before {
+            assert!(!before.iter().zip(&now).any(back), "somebody fell back to v1");
+        }
+        before = Some(now);
+        drop(controller);
+    }
+    let told = story(space)?;
+    let stepped: Vec<&String> = told.iter().filter(|told| told.starts_with("Stepped")).collect();
+    assert_eq!(
+        stepped,
+        [
+            "Stepped v2=20% by steps: step 1 of 4",
+            "Stepped v2=40% by steps: step 2 of 4",
+            "Stepped v2=60% by steps: step 3 of 4",
+        ]
+    );
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    patch("crel", space, "reviews", &json!({"spec": {"paused": true}}))?;
+    phase(space, "Paused")?;
+    agree(space, &mut client)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
