@@ -91,7 +91,7 @@ mod tests {
     use std::io::{ErrorKind, Read, Write};
     use std::net::{SocketAddr, TcpStream};
 
-    use axum::routing::get;
+    use axum::routing::{get, post};
     use tokio::runtime::Runtime;
 
     use super::*;
@@ -109,6 +109,7 @@ mod tests {
         // More than the buffers of a connection hold.
         let long = "x".repeat(64 << 20);
         let router = Router::new().route("/", get(|| async { "ok" })).route("/long", get(|| async { long }));
+        let router = router.route("/echo", post(|body: String| async { body }));
         runtime.spawn(serve(listener, router, limits, stopped));
         (runtime, stop, address)
     }
@@ -189,12 +190,16 @@ mod tests {
         let (runtime, stop, address) = port(Limits::USUAL);
         let mut idle = open(address);
         let mut begun = open(address);
-        begun.write_all(b"GET / HTTP/1.1\r\n").unwrap();
-        assert!(answer(address, REQUEST).starts_with("HTTP/1.1 200"));
+        begun.write_all(b"POST /echo HTTP/1.1\r\nhost: serin\r\ncontent-length: 4\r\nexpect: 100-continue\r\n\r\n").unwrap();
+        // From then on it is under way, and not only on its way.
+        let mut asked_for = [0; 25];
+        begun.read_exact(&mut asked_for).unwrap();
+        assert_eq!(&asked_for, b"HTTP/1.1 100 Continue\r\n\r\n");
         stop.send(true).unwrap();
         assert_eq!(rest(&mut idle), "");
-        begun.write_all(b"host: serin\r\n\r\n").unwrap();
-        assert!(rest(&mut begun).starts_with("HTTP/1.1 200"));
+        begun.write_all(b"body").unwrap();
+        let answer = rest(&mut begun);
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("body"), "{answer}");
         drop(runtime);
     }
 }
