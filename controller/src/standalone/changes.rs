@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serin_config::{Condition, ReleaseSplit, Sticky, Weight};
 use serin_release::api::standalone::{Service, StandaloneSpec};
 use serin_release::api::v1alpha1::{CanaryRelease, Rule, Share, Spec};
+use serin_release::lifecycle::live::said;
 use serin_release::lifecycle::run::Happened;
 
 use super::resolve::Served;
@@ -122,13 +123,6 @@ fn by_id<'s>(served: &'s Served) -> BTreeMap<String, Life<'s>> {
         (id, Life { spec, acting, said })
     };
     served.releases.iter().map(one).collect()
-}
-
-/// What acts of a person's word about a release.
-fn said(release: &CanaryRelease) -> Option<String> {
-    let spec = &release.spec;
-    let canaries = spec.canaries.iter().map(|canary| canary.version.as_str()).collect();
-    release.word.as_ref()?.acting(&spec.stable.version, &canaries).said()
 }
 
 /// What a spec asks for.

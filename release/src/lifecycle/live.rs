@@ -66,6 +66,14 @@ pub fn live(
     Ok(Lived { release: acting, planned })
 }
 
+/// What acts of a person's word about a release: who has done what, and why.
+#[must_use]
+pub fn said(release: &CanaryRelease) -> Option<String> {
+    let spec = &release.spec;
+    let canaries = spec.canaries.iter().map(|canary| canary.version.as_str()).collect();
+    release.word.as_ref()?.acting(&spec.stable.version, &canaries).said()
+}
+
 /// The weights in a bucket map, by version.
 #[must_use]
 pub fn weights(map: &BucketMap) -> BTreeMap<String, u32> {

@@ -58,3 +58,17 @@ fn a_word_that_says_too_little_or_too_much_is_refused_at_its_line() {
         assert!(words.contains(expected), "{words}");
     }
 }
+
+#[test]
+fn an_answer_says_who_has_spoken() {
+    let told = |spec: &str, more: &[&str]| {
+        let (_directory, path) = file(&control("reviews", spec));
+        let arguments = ["explain", "-f", path.to_str().unwrap(), "--header", "cookie: user=ann"];
+        stdout(&serin(&[&arguments, more].concat()))
+    };
+    let back = "{hold: {kind: Rollback, version: v2}, by: bob, because: 5xx on checkout}";
+    let words = "bob has rolled v2 back (5xx on checkout), and that acts instead of the spec";
+    assert!(told(back, &[]).contains(words), "{}", told(back, &[]));
+    assert!(!told(back, &["--as-written"]).contains(words));
+    assert!(!told("{hold: {kind: Rollback, version: v9}, by: bob}", &[]).contains("bob"));
+}

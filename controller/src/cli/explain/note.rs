@@ -31,6 +31,11 @@ pub(super) enum Note {
         /// Whether the release is paused, so that the split of these is held.
         paused: bool,
     },
+    /// A person's word acts instead of the spec.
+    ByHand {
+        /// Who has done what, and why.
+        said: String,
+    },
     /// By the release's status these canaries have no ready endpoint, so that stable gets what would go to them.
     NotReady {
         /// The canaries.
@@ -96,6 +101,7 @@ impl fmt::Display for Note {
             Self::History { .. } => f.write_str(
                 "the release is paused: buckets are held as in its status, rules and stickiness are as written, since a status has none",
             ),
+            Self::ByHand { said } => write!(f, "{said}, and that acts instead of the spec"),
             Self::NotReady { versions } => {
                 let all = versions.join(", ");
                 write!(f, "by the release's status no endpoint of {all} is ready, so stable gets what would go there")

@@ -9,6 +9,7 @@ use serin_config::{CompileError, Decision, Destination, Request, RequestView, Sp
 use serin_release::api::standalone::StandaloneSpec;
 use serin_release::api::v1alpha1::{CanaryRelease, Status};
 use serin_release::file::{self, File};
+use serin_release::lifecycle::live::said;
 use serin_release::served::Limits;
 use serin_release::{Checked, State};
 
@@ -30,6 +31,8 @@ pub(in crate::cli) struct Subject {
     standalone: Option<Proxied>,
     /// Which releases have a history, and where.
     history: BTreeMap<String, Note>,
+    /// Of which releases a person's word acts.
+    by_hand: BTreeMap<String, Note>,
     /// Of which releases canaries wait for an endpoint.
     limits: BTreeMap<String, Limits>,
     /// Whether requests are as the filter sees them already.
@@ -76,8 +79,11 @@ impl Subject {
         let Taken { state_dir, as_written, as_seen } = taken;
         let mut file = file::read(path)?;
         if let (File::Manifest(manifest), true) = (&mut file, as_written) {
-            manifest.releases.iter_mut().for_each(|release| release.status = None);
+            for release in &mut manifest.releases {
+                (release.status, release.word) = (None, None);
+            }
         }
+        let by_hand = if let File::Manifest(manifest) = &file { by_hand(&manifest.releases) } else { BTreeMap::new() };
         let mut history = BTreeMap::new();
         if let File::Manifest(manifest) = &file {
             let all = manifest.releases.iter();
@@ -94,7 +100,7 @@ impl Subject {
                 let proxied = standalone::proxied(path, manifest, &state)?;
                 history.extend(kept(&proxied.releases, &state, &place));
                 let split = proxied.split.clone();
-                Ok(Self { split, standalone: Some(proxied), history, limits: BTreeMap::new(), as_seen })
+                Ok(Self { split, standalone: Some(proxied), history, by_hand, limits: BTreeMap::new(), as_seen })
             }
             file => {
                 let releases = if let File::Manifest(manifest) = &file { manifest.releases.as_slice() } else { &[] };
@@ -109,14 +115,15 @@ impl Subject {
                     let invalid = |error: CompileError| Failure::Invalid(format!("{}: {error}", path.display()));
                     split = document.embed_automata().map_err(invalid)?;
                 }
-                Ok(Self { split, standalone: None, history, limits, as_seen })
+                Ok(Self { split, standalone: None, history, by_hand, limits, as_seen })
             }
         }
     }
 
     /// A split in a mesh, without history and with all versions ready.
     pub(in crate::cli) fn of(split: Split) -> Self {
-        Self { split, standalone: None, history: BTreeMap::new(), limits: BTreeMap::new(), as_seen: false }
+        let (history, by_hand, limits) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Self { split, standalone: None, history, by_hand, limits, as_seen: false }
     }
 
     /// Decides a request.
@@ -152,6 +159,7 @@ impl Subject {
             _ => (None, None),
         };
         notes.extend(before);
+        notes.extend(explained.decision.release.and_then(|release| self.by_hand.get(release)).cloned());
         let limits = explained.decision.release.and_then(|release| self.limits.get(release));
         notes.extend(limits.into_iter().flat_map(readiness::notes));
         Ok(Answer { decision: explained.decision, notes, steps: explained.steps, after })
@@ -199,6 +207,11 @@ fn kept(releases: &[CanaryRelease], state: &State, place: &Path) -> Vec<(String,
         paused: release.spec.paused,
     };
     known.map(|release| (release.id(), note(release))).collect()
+}
+
+/// What people's words do, by release.
+fn by_hand(releases: &[CanaryRelease]) -> BTreeMap<String, Note> {
+    releases.iter().filter_map(|release| Some((release.id(), Note::ByHand { said: said(release)? }))).collect()
 }
 
 /// The headers as a mesh's proxy shows them to the filter.
