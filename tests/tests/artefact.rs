@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use serde_json::{Value, json};
-use serin_config::Split;
+use serin_config::{Split, SplitDocument};
 use serin_module::{FILTER, REQUEST_FILTER};
 use serin_tests::golden;
 use serin_tests::host::{Exchange, Host, Input, filter_for, interface};
@@ -220,4 +220,36 @@ fn two_folders_give_the_same_bytes() {
         assert_eq!(digest(near), digest(far));
         assert_eq!(digest(near), digest(carried));
     }
+}
+
+/// The document as the controller hands it on.
+fn carried(document: &str) -> String {
+    let text = SplitDocument::parse(document.as_bytes()).unwrap().to_text();
+    json!({"document": text}).to_string()
+}
+
+/// Fuel of the longest single call for an update, and the number of calls.
+fn longest_call(host: &mut Host, configuration: &str) -> (u64, usize) {
+    assert!(host.configure(configuration.as_bytes()).unwrap());
+    let (mut longest, mut calls) = (host.configuration_fuel(), 1);
+    while host.tick_milliseconds() == 1 {
+        host.tick().unwrap();
+        longest = longest.max(host.configuration_fuel());
+        calls += 1;
+    }
+    (longest, calls)
+}
+
+#[test]
+fn an_update_of_a_packed_document_holds_a_worker_up_no_longer_than_one_of_a_plain_document() {
+    let [first, next] = [releases(10_000, 1), releases(10_000, 2)];
+    let longest = |first: &str, next: &str| {
+        let mut host = Host::load(filter_for(&Split::parse(first.as_bytes()).unwrap())).unwrap();
+        longest_call(&mut host, first);
+        longest_call(&mut host, next)
+    };
+    let (plain, _) = longest(&first, &next);
+    let (packed, calls) = longest(&carried(&first), &carried(&next));
+    assert!(packed < plain + plain / 20, "{packed} and {plain}");
+    assert!(calls > 10, "{calls}");
 }
