@@ -43,6 +43,7 @@ pub mod retreat;
 pub mod service;
 pub mod status;
 pub mod store;
+pub mod word;
 pub mod workload;
 
 pub use kind::Kind;

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serin_config::ReleaseSplit;
-use serin_release::Problem;
 use serin_release::api::v1alpha1::{CanaryRelease, ControlStatus, HistoryEntry, Status, StatusCondition};
 use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live::{live as live_release, weights};
@@ -13,36 +12,11 @@ use serin_release::lifecycle::plan::{Planned, Progress, Signals};
 use serin_release::lifecycle::run::{Run, RunState};
 use serin_release::lifecycle::schedule::frozen;
 
-use crate::Object;
 use crate::conditions::{Condition, ConditionType, Reason};
 use crate::entry::Entry;
 use crate::references::References;
 use crate::resource::Resource;
-
-/// What a CanaryControl says.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Word {
-    /// What it says.
-    pub control: Control,
-    /// Its generation; 0 where there is none.
-    pub generation: i64,
-    /// What is wrong with one that cannot be read: then nothing of it acts.
-    pub problem: Option<Problem>,
-}
-
-impl Word {
-    /// Reads the CanaryControl of a release, if there is one.
-    #[must_use]
-    pub fn read(object: Option<&Object>) -> Self {
-        let Some(object) = object.filter(|object| !object.metadata.deleting) else { return Self::default() };
-        let generation = object.metadata.generation;
-        let spec = object.data.get("spec").cloned().unwrap_or_else(|| serde_json::json!({}));
-        match serin_release::yaml::from_value(&spec, "spec") {
-            Ok(control) => Self { control, generation, problem: None },
-            Err(problem) => Self { generation, problem: Some(problem), ..Self::default() },
-        }
-    }
-}
+use crate::word::Word;
 
 /// What acts of steps and of a person's word, and what happened.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

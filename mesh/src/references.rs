@@ -10,11 +10,11 @@ use crate::deployments::{selected, stable_deployment};
 use crate::home::{Home, Site};
 use crate::hosts::Hosts;
 use crate::key::SERVICE_NAME;
-use crate::life::Word;
 use crate::names::{RELEASE_LABEL, VERSION_LABEL, clone_name};
 use crate::reader::Reader;
 use crate::resource::Resource;
 use crate::service::{Service, count};
+use crate::word::Word;
 use crate::{Kind, Object};
 
 /// All that a release's fate depends on, beside its own text.
