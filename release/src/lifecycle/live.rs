@@ -54,7 +54,8 @@ pub fn live(
     // What is paused from the start begins as its spec says.
     let is_new = progress.weights.is_empty() && state == Some(RunState::Paused);
     // A ramp of an algorithm with fewer buckets has fewer weights.
-    let grain = spec.sticky.as_ref().map_or(1, |sticky| sticky.algorithm.granularity()).max(1);
+    let sticky = spec.sticky.as_ref().filter(|_| !spec.steps.is_empty());
+    let grain = sticky.map_or(1, |sticky| sticky.algorithm.granularity()).max(1);
     for canary in acting.spec.canaries.iter_mut().filter(|_| !is_new) {
         let buckets = planned.progress.weights.get(&canary.version).copied().unwrap_or(0);
         let buckets = buckets - buckets % grain;
