@@ -81,6 +81,7 @@ check: toolchain ## check format, lints and doc comments
 	cargo clippy --workspace --all-targets --locked -- -D warnings
 	cargo clippy --workspace --exclude serin-tests --lib --bins --locked -- -D warnings -W clippy::too_many_lines
 	cargo clippy --no-default-features $(PURE:%=-p %) --all-targets --locked -- -D warnings
+	cargo clippy -p serin-controller --no-default-features --lib --bins --locked -- -D warnings
 	cargo clippy -p serin-filter --target wasm32-unknown-unknown --locked -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
 

@@ -169,9 +169,17 @@ pub fn cause(error: &(dyn Error + 'static)) -> String {
 /// # Errors
 /// There is no configuration, or it cannot be used.
 pub async fn connect(patience: Duration) -> Result<Client, Failure> {
+    let config = Config::infer().await.map_err(|error| Failure::running("no cluster is configured", cause(&error)))?;
+    connect_to(config, patience)
+}
+
+/// Connects to the API server of a configuration.
+///
+/// # Errors
+/// It cannot be used.
+pub(crate) fn connect_to(mut config: Config, patience: Duration) -> Result<Client, Failure> {
     // Two providers in one process would make rustls refuse to choose.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let mut config = Config::infer().await.map_err(|error| Failure::running("no cluster is configured", cause(&error)))?;
     config.connect_timeout = Some(patience);
     // A watch that ends by itself after 290 s is cut off where the network has lost it.
     config.read_timeout = Some(Duration::from_secs(300));

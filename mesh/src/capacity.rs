@@ -11,7 +11,7 @@ use serin_release::served::Limits;
 
 use crate::check::Accepted;
 use crate::deployments::size;
-use crate::entry::Entry;
+use crate::entry::{Entry, buckets_of};
 use crate::order::{Served, versions_of};
 use crate::pass::Pass;
 use crate::workload;
@@ -48,7 +48,7 @@ fn weight(split: &ReleaseSplit, version: &str) -> u32 {
     if split.takeover.as_deref() == Some(version) {
         return BUCKETS;
     }
-    split.buckets.iter().filter(|(of, _)| of == version).map(|(_, buckets)| buckets).sum()
+    buckets_of(split, version)
 }
 
 /// The number of pods for a canary of `replicas: share`, whose clone has `now`.

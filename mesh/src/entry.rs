@@ -51,3 +51,9 @@ impl Entry {
         self.served == other.served && self.scopes == other.scopes && self.automata == other.automata
     }
 }
+
+/// How many buckets of the default split a version has, takeover aside.
+#[must_use]
+pub fn buckets_of(split: &ReleaseSplit, version: &str) -> u32 {
+    split.buckets.iter().filter(|(of, _)| of == version).map(|(_, buckets)| buckets).sum()
+}

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serin_config::ReleaseSplit;
 use serin_release::api::v1alpha1::{CanaryRelease, ControlStatus, HistoryEntry, Status, StatusCondition};
 use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live::{live as live_release, weights};
@@ -13,7 +12,7 @@ use serin_release::lifecycle::run::{Run, RunState};
 use serin_release::lifecycle::schedule::frozen;
 
 use crate::conditions::{Condition, ConditionType, Reason};
-use crate::entry::Entry;
+use crate::entry::{Entry, buckets_of};
 use crate::references::References;
 use crate::resource::Resource;
 use crate::word::Word;
@@ -120,10 +119,9 @@ fn signals(release: &CanaryRelease, references: &References, entry: Option<&Entr
     };
     let is_ready = |(version, ready): &(&String, &u32)| **ready >= least(version);
     let ready = references.ready.iter().filter(is_ready).map(|(version, _)| version.clone()).collect();
-    let share = |split: &ReleaseSplit, version: &str| -> u32 {
-        split.buckets.iter().filter(|(of, _)| of == version).map(|(_, buckets)| buckets).sum()
+    let lacks = |version: &&String| {
+        entry.is_some_and(|entry| buckets_of(&entry.served, version) < buckets_of(&entry.wanted, version))
     };
-    let lacks = |version: &&String| entry.is_some_and(|entry| share(&entry.served, version) < share(&entry.wanted, version));
     let lacking = release.spec.canaries.iter().map(|canary| &canary.version).filter(lacks).cloned().collect();
     let frozen = references.freeze.as_deref().and_then(|text| frozen(text, now));
     Signals { ready, lacking, frozen, ..Signals::default() }

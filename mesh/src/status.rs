@@ -1,6 +1,7 @@
 //! Step 7, status: what a release's outcome looks like to its owner. No client required.
 
 use crate::conditions::{Condition, ConditionType, Reason};
+use crate::entry::buckets_of;
 use crate::order::Served;
 use crate::outcome::Outcome;
 use crate::pass::Pass;
@@ -173,7 +174,7 @@ fn shares(served: Option<&ReleaseSplit>, resource: &Resource, references: &Refer
             }
         }
         None if *version == served.stable => BUCKETS.saturating_sub(canaries),
-        None => served.buckets.iter().filter(|(of, _)| of == version).map(|(_, buckets)| buckets).sum(),
+        None => buckets_of(served, version),
     };
     let status = |version: &String| VersionStatus {
         version: version.clone(),

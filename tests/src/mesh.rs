@@ -245,6 +245,20 @@ pub fn install() -> Result<()> {
     kubectl(&[&["wait", "--for=condition=established", "--timeout=60s"], &definitions[..]].concat(), "").map(|_| ())
 }
 
+/// Removes what a failed test has left: releases, controls, and what a controller has made of them.
+///
+/// # Errors
+/// Something stays.
+pub fn tidy() -> Result<()> {
+    kubectl(&["delete", "cctl", "-A", "--all"], "")?;
+    eventually("nothing of Serin's is left", || {
+        // It is refused while the lease of a controller that was killed runs.
+        let cleanup = ["cleanup", "--yes", "--drain-ms", "0"];
+        Ok(run(Command::new(crate::command()?).args(cleanup), "").map_err(|error| error.to_string()))
+    })?;
+    kubectl(&["delete", "crel", "-A", "--all", "--timeout=60s"], "").map(|_| ())
+}
+
 /// A kubeconfig of the ServiceAccount of the controller.
 ///
 /// # Errors

@@ -42,6 +42,7 @@ mod story;
 #[path = "cluster/workloads.rs"]
 mod workloads;
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
@@ -75,8 +76,18 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         domain::TESTS,
         hostile::TESTS,
     ];
-    let trial = |&(name, test): &(&'static str, fn() -> Outcome)| need::test(name, needs, test);
+    let trial = |&(name, test): &(&'static str, fn() -> Outcome)| need::test(name, needs, move || tidied(test));
     all.iter().flat_map(|tests| tests.iter().map(trial)).chain(docs::trials(needs)).collect()
+}
+
+/// Runs a test; of one that fails nothing is left that would make others fail.
+fn tidied(test: impl FnOnce() -> Outcome) -> Outcome {
+    let outcome = catch_unwind(AssertUnwindSafe(test));
+    if !matches!(outcome, Ok(Ok(()))) {
+        serin_tests::mesh::tidy()
+            .unwrap_or_else(|error| eprintln!("the mesh is not tidied up, and later tests may fail: {error}"));
+    }
+    outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// The domain of a second mesh, and the group of the tests that run there.

@@ -80,6 +80,7 @@ const TESTS: Tests = named![
     path::status_codes_are_reasons_to_try_again,
     path::idle_connections_and_silent_streams_end,
     control::steps_go_on_by_themselves_and_nobody_falls_back,
+    control::a_step_waits_for_the_approval_that_the_log_asks_for,
     control::a_word_in_the_file_acts_until_it_is_taken_back,
     memory::a_release_that_is_taken_out_and_in_again_moves_nobody,
     memory::a_writer_that_pauses_moves_nobody,

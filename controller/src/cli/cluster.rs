@@ -1,32 +1,128 @@
-//! What commands read of the cluster of the kubeconfig.
+//! The cluster of the kubeconfig, as commands see it.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::Args;
 use kube::api::{Api, DynamicObject};
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
 use serin_mesh::resource::Resource;
 use serin_mesh::{Kind, Name, Object};
 use serin_release::api::v1alpha1::CanaryRelease;
+use tokio::runtime::Runtime;
+use tokio::time::{sleep, timeout};
 
 use super::Failure;
 use crate::cluster::convert::{api_resource, from_dynamic};
-use crate::cluster::{cause, connect};
+use crate::cluster::{cause, connect_to};
 
 /// So long a cluster may take to answer.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// An object of the cluster; `None` where there is none of this name.
+/// Which cluster, and which namespace of it.
+#[derive(Args, Clone, Debug, Default)]
+pub(super) struct Place {
+    /// Namespace [default: that of the kubeconfig's context].
+    #[arg(short, long)]
+    pub(super) namespace: Option<String>,
+    /// Context of the kubeconfig.
+    #[arg(long)]
+    context: Option<String>,
+    /// Kubeconfig file [default: as kubectl has it].
+    #[arg(long, value_name = "FILE")]
+    kubeconfig: Option<PathBuf>,
+}
+
+/// A connection to a cluster.
+pub(super) struct Connection {
+    client: Client,
+    runtime: Runtime,
+    namespace: String,
+}
+
+impl Connection {
+    /// Connects.
+    pub(super) fn open(place: &Place) -> Result<Self, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = runtime.map_err(|error| Failure::running("cannot start", error))?;
+        let (client, namespace) = runtime.block_on(async {
+            let config = config(place).await?;
+            let namespace = place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+            // A client needs the runtime around it.
+            Ok::<_, Failure>((connect_to(config, PATIENCE)?, namespace))
+        })?;
+        Ok(Self { client, runtime, namespace })
+    }
+
+    /// `NAME` in the namespace of the connection, or `NAMESPACE/NAME`.
+    pub(super) fn name(&self, named: &str) -> Name {
+        match named.split_once('/') {
+            Some((namespace, name)) => Name::new(namespace, name),
+            None => Name::new(&*self.namespace, named),
+        }
+    }
+
+    /// The client.
+    pub(super) fn client(&self) -> Client {
+        self.client.clone()
+    }
+
+    /// The objects of a kind in a namespace.
+    pub(super) fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+        Api::namespaced_with(self.client(), namespace, &api_resource(kind))
+    }
+
+    /// Waits for what the API server says; `None` where the request was overtaken, for a caller that writes again.
+    pub(super) fn answer<T>(
+        &self,
+        what: &str,
+        request: impl Future<Output = kube::Result<T>>,
+    ) -> Result<Option<T>, Failure> {
+        let answer = self.runtime.block_on(async { timeout(PATIENCE, request).await });
+        match answer {
+            Err(_) => Err(Failure::Failed(format!("cannot {what}: no answer within {PATIENCE:?}"))),
+            Ok(Ok(found)) => Ok(Some(found)),
+            Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_already_exists() => Ok(None),
+            Ok(Err(error)) => Err(Failure::Failed(format!("cannot {what}: {}", cause(&error)))),
+        }
+    }
+
+    /// Waits for an answer of the API server to what nothing can overtake.
+    pub(super) fn ask<T>(&self, what: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+        let answer = self.answer(what, request)?;
+        answer.ok_or_else(|| Failure::Failed(format!("cannot {what}: somebody else has changed it; try again")))
+    }
+
+    /// An object; `None` where there is none of this name.
+    pub(super) fn find(&self, kind: Kind, name: &Name) -> Result<Option<DynamicObject>, Failure> {
+        let what = format!("read {} {name}", kind.name());
+        self.ask(&what, async { self.api(kind, &name.namespace).get_opt(&name.name).await })
+    }
+
+    /// Waits.
+    pub(super) fn pause(&self, time: Duration) {
+        self.runtime.block_on(async { sleep(time).await });
+    }
+}
+
+/// The configuration of the cluster that is named.
+async fn config(place: &Place) -> Result<Config, Failure> {
+    let options = KubeConfigOptions { context: place.context.clone(), ..KubeConfigOptions::default() };
+    let not_usable = |error: &(dyn std::error::Error + 'static)| Failure::running("cannot use the kubeconfig", cause(error));
+    match (&place.kubeconfig, &place.context) {
+        (Some(path), _) => {
+            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| not_usable(&error))?;
+            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| not_usable(&error))
+        }
+        (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(|error| not_usable(&error)),
+        (None, None) => Config::infer().await.map_err(|error| Failure::running("no cluster is configured", cause(&error))),
+    }
+}
+
+/// An object of the kubeconfig's cluster; `None` where there is none of this name.
 pub(super) fn object(kind: Kind, name: &Name) -> Result<Option<Object>, Failure> {
-    let full = format!("{} {}/{}", kind.name(), name.namespace, name.name);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failure::running("cannot start", error))?;
-    let found = runtime.block_on(async {
-        let client = connect(PATIENCE).await?;
-        let objects: Api<DynamicObject> = Api::namespaced_with(client, &name.namespace, &api_resource(kind));
-        let read = tokio::time::timeout(PATIENCE, objects.get_opt(&name.name)).await;
-        let read = read.map_err(|_| Failure::Failed(format!("cannot read {full}: no answer within {PATIENCE:?}")))?;
-        read.map_err(|error| Failure::Failed(format!("cannot read {full}: {}", cause(&error))))
-    })?;
-    Ok(found.map(from_dynamic))
+    Ok(Connection::open(&Place::default())?.find(kind, name)?.map(from_dynamic))
 }
 
 /// The release of the same name, with its generation.

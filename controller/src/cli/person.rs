@@ -14,24 +14,21 @@ use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live::live;
 use serin_release::lifecycle::plan::{Progress, Signals};
 
+use super::cluster::Place;
 use super::{Failure, Output};
 use answer::Answer;
-use cluster::{Cluster, Found};
+use cluster::{Cluster, Found, Written};
+
+/// So often a word is said again that another person's word overtakes.
+const TRIES: u32 = 5;
 
 /// Which release, of which cluster, and how to answer.
 #[derive(Args, Clone, Debug)]
 pub(super) struct Named {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
     name: String,
-    /// Namespace of the release [default: that of the kubeconfig's context].
-    #[arg(short, long)]
-    namespace: Option<String>,
-    /// Context of the kubeconfig.
-    #[arg(long)]
-    context: Option<String>,
-    /// Kubeconfig file [default: as kubectl has it].
-    #[arg(long, value_name = "FILE")]
-    kubeconfig: Option<std::path::PathBuf>,
+    #[command(flatten)]
+    place: Place,
     /// Why, for the status, the history and the event.
     #[arg(long, value_name = "TEXT", default_value = "", hide_default_value = true)]
     because: String,
@@ -70,13 +67,40 @@ struct Said {
     answer: Option<String>,
 }
 
-/// Says a word: shows who moves, asks where that is due, writes, and waits until the controller has seen it.
-fn say(named: &Named, word: impl FnOnce(&Found) -> Result<Said, Failure>) -> Result<(), Failure> {
+/// Says a word: shows who moves, asks where that is due, writes, and waits until the controller has seen it. A word that comes in between
+/// is heard first, and this one is said about what that left.
+fn say(named: &Named, word: impl Fn(&Found) -> Result<Said, Failure>) -> Result<(), Failure> {
     let cluster = Cluster::connect(named)?;
-    let found = cluster.find()?;
-    let Said { mut control, question, answer: told } = word(&found)?;
-    control.by = cluster.who()?;
-    control.because.clone_from(&named.because);
+    let by = cluster.who()?;
+    for _ in 0..TRIES {
+        let found = cluster.find()?;
+        let Said { mut control, question, answer: told } = word(&found)?;
+        control.by.clone_from(&by);
+        control.because.clone_from(&named.because);
+        let answer = moves(named, &found, &control)?.telling(told);
+        if let Some(question) = question.filter(|_| !named.yes && named.dry_run == DryRun::None) {
+            answer::ask(&format!("{answer}{question}"))?;
+        }
+        if named.dry_run == DryRun::Client {
+            return answer.print(named.output);
+        }
+        match cluster.write(&found, &control, named.dry_run == DryRun::Server)? {
+            Written::Outdated => {}
+            Written::Whole(generation) => {
+                if named.dry_run == DryRun::None {
+                    cluster.wait(generation)?;
+                }
+                return answer.print(named.output);
+            }
+        }
+    }
+    Err(Failure::Failed(format!(
+        "others have changed the CanaryControl {TRIES} times meanwhile, and nothing was written; look at `kubectl get cctl` and try again"
+    )))
+}
+
+/// Who moves by a control.
+fn moves(named: &Named, found: &Found, control: &Control) -> Result<Answer, Failure> {
     let status = found.release.status.as_ref();
     let progress = Progress {
         run: status.and_then(|status| status.run.clone()),
@@ -88,16 +112,6 @@ fn say(named: &Named, word: impl FnOnce(&Found) -> Result<Said, Failure>) -> Res
     let acting =
         |control: &Control| live(&found.release, control, &progress, &Signals::default(), now).map(|lived| lived.release);
     let invalid = |cause: String| Failure::Failed(format!("{}: {cause}", found.release.id()));
-    let (before, after) = (acting(&found.control).map_err(invalid)?, acting(&control).map_err(invalid)?);
-    let answer = Answer::new(&found, &before, &after, &control, named.dry_run != DryRun::None).telling(told);
-    if let Some(question) = question.filter(|_| !named.yes && named.dry_run == DryRun::None) {
-        answer::ask(&format!("{answer}{question}"))?;
-    }
-    if named.dry_run != DryRun::Client {
-        let generation = cluster.write(&found, &control, named.dry_run == DryRun::Server)?;
-        if named.dry_run == DryRun::None {
-            cluster.wait(generation)?;
-        }
-    }
-    answer.print(named.output)
+    let (before, after) = (acting(&found.control).map_err(invalid)?, acting(control).map_err(invalid)?);
+    Ok(Answer::new(found, &before, &after, control, named.dry_run != DryRun::None))
 }

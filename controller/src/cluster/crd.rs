@@ -13,12 +13,9 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use schemars::transform::RecursiveTransform;
 use serde_json::{Map, Value, json};
-
+use serin_mesh::Kind;
 use serin_release::api::v1alpha1::{Spec, Status};
 use serin_release::limits;
-
-/// The definition's name.
-pub const NAME: &str = "canaryreleases.serin.dev";
 
 /// The definition as the API server takes it.
 #[must_use]
@@ -28,46 +25,59 @@ pub fn crd() -> Value {
     add_rules(&mut spec);
     let column = |name: &str, kind: &str, path: &str, priority: u8| json!({"name": name, "type": kind, "jsonPath": path, "priority": priority});
     let condition = |kind: &str, field: &str| format!(".status.conditions[?(@.type==\"{kind}\")].{field}");
+    definition(
+        Kind::CanaryRelease,
+        "crel",
+        &json!({
+            "subresources": {"status": {}},
+            "additionalPrinterColumns": [
+                column("Service", "string", ".spec.service", 1),
+                column("Stable", "string", ".spec.stable.version", 0),
+                column("Canaries", "string", ".status.canaries", 0),
+                column("Phase", "string", ".status.phase", 0),
+                column("Reason", "string", ".status.reason", 0),
+                column("Accepted", "string", &condition("Accepted", "status"), 1),
+                column("Ready", "string", &condition("Ready", "status"), 1),
+                column("Programmed", "string", &condition("Programmed", "status"), 1),
+                column("Age", "date", ".metadata.creationTimestamp", 0),
+                column("Message", "string", ".status.message", 1),
+            ],
+            "schema": {"openAPIV3Schema": {
+                "type": "object",
+                "description": "A canary release of one Service: its stable version, its canaries, and which requests each of them gets, by sticky weight, header, cookie or URI.",
+                "required": ["spec"],
+                // It becomes a label of the objects that are made for it.
+                "x-kubernetes-validations": [
+                    {"rule": "self.metadata.name.size() <= 63", "message": "the name has more than 63 characters; shorten it"},
+                ],
+                "properties": {
+                    "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
+                    "spec": spec, "status": schema::<Status>("Observed state of the release."),
+                },
+            }},
+        }),
+    )
+}
+
+/// The definition of a kind, with what is said of its only version.
+fn definition(kind: Kind, short_name: &str, version: &Value) -> Value {
+    let (group, name, plural) = (kind.group(), kind.name(), kind.plural());
+    let mut only = json!({"name": kind.version(), "served": true, "storage": true});
+    for (field, value) in version.as_object().into_iter().flatten() {
+        only[field] = value.clone();
+    }
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",
-        "metadata": {"name": NAME},
+        "metadata": {"name": format!("{plural}.{group}")},
         "spec": {
-            "group": "serin.dev",
+            "group": group,
             "scope": "Namespaced",
             "names": {
-                "kind": "CanaryRelease", "listKind": "CanaryReleaseList", "plural": "canaryreleases", "singular": "canaryrelease",
-                "shortNames": ["crel"], "categories": ["serin"],
+                "kind": name, "listKind": format!("{name}List"), "plural": plural, "singular": name.to_lowercase(),
+                "shortNames": [short_name], "categories": ["serin"],
             },
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true,
-                "subresources": {"status": {}},
-                "additionalPrinterColumns": [
-                    column("Service", "string", ".spec.service", 1),
-                    column("Stable", "string", ".spec.stable.version", 0),
-                    column("Canaries", "string", ".status.canaries", 0),
-                    column("Phase", "string", ".status.phase", 0),
-                    column("Reason", "string", ".status.reason", 0),
-                    column("Accepted", "string", &condition("Accepted", "status"), 1),
-                    column("Ready", "string", &condition("Ready", "status"), 1),
-                    column("Programmed", "string", &condition("Programmed", "status"), 1),
-                    column("Age", "date", ".metadata.creationTimestamp", 0),
-                    column("Message", "string", ".status.message", 1),
-                ],
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "description": "A canary release of one Service: its stable version, its canaries, and which requests each of them gets, by sticky weight, header, cookie or URI.",
-                    "required": ["spec"],
-                    // It becomes a label of the objects that are made for it.
-                    "x-kubernetes-validations": [
-                        {"rule": "self.metadata.name.size() <= 63", "message": "the name has more than 63 characters; shorten it"},
-                    ],
-                    "properties": {
-                        "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
-                        "spec": spec, "status": schema::<Status>("Observed state of the release."),
-                    },
-                }},
-            }],
+            "versions": [only],
         },
     })
 }

@@ -6,7 +6,7 @@ use serin_config::{Condition, ReleaseSplit, Sticky, Weight};
 use serin_release::api::standalone::{Service, StandaloneSpec};
 use serin_release::api::v1alpha1::{CanaryRelease, Rule, Share, Spec};
 use serin_release::lifecycle::live::said;
-use serin_release::lifecycle::run::Happened;
+use serin_release::lifecycle::run::{Happened, What};
 
 use super::resolve::Served;
 
@@ -72,13 +72,18 @@ pub(super) fn releases(old: &Served, new: &Served) -> Vec<String> {
     lines
 }
 
-/// One line for each thing that steps did.
+/// One line for each thing that steps did; where they wait for a person, with what approves.
 pub(super) fn steps(served: &Served) -> Vec<String> {
+    let approves = |id: &String| {
+        let run = served.checked.state.0.get(id)?.run.as_ref()?;
+        Some(format!("; a CanaryControl approves it: `approved: [{{run: {}, step: {}}}]`", run.id, run.step))
+    };
     let line = |(id, happened): &(String, Happened)| {
         let Happened { what, from, to, because, .. } = happened;
         let nobody = |shares: &str| if shares.is_empty() { "nobody".to_owned() } else { shares.to_owned() };
         let because = if because.is_empty() { String::new() } else { format!(", {because}") };
-        format!("{id}: {what:?}: {} -> {}{because}", nobody(from), nobody(to))
+        let approves = Some(id).filter(|_| *what == What::ApprovalNeeded).and_then(approves).unwrap_or_default();
+        format!("{id}: {what:?}: {} -> {}{because}{approves}", nobody(from), nobody(to))
     };
     served.checked.happened.iter().map(line).collect()
 }

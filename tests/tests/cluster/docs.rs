@@ -20,7 +20,9 @@ pub(crate) fn trials(needs: &'static [Need]) -> Vec<Trial> {
         }
     };
     let in_mesh = pages.into_iter().filter(|page| page.consoles(true).next().is_some());
-    in_mesh.map(|page| need::test(&format!("docs::{}", page.path.display()), needs, move || run(&page))).collect()
+    in_mesh
+        .map(|page| need::test(&format!("docs::{}", page.path.display()), needs, move || crate::tidied(|| run(&page))))
+        .collect()
 }
 
 /// Bookinfo, the controller, and somebody who reads the page.

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, agree, all_answered, apply, await_reason, condition, counts, deployment, get, half,
-    kubectl, patch, release, reviews, users,
+    CONTROLLER, Client, Controller, agree, all_answered, apply, await_reason, condition, counts, deployment, eventually,
+    get, half, kubectl, patch, release, reviews, users,
 };
 
 use crate::{Outcome, Tests};
@@ -22,14 +22,15 @@ fn a_label_that_no_pod_has() -> Outcome {
     let mut spec = half();
     spec["stable"] = json!({"version": "1.0"});
     apply(&[release(space, spec)])?;
-    let message = await_reason(space, "reviews", "Accepted", "StableNotFound")?;
-    assert_eq!(
-        message,
-        "spec.stable.version: no ready pod of the Service has the label version=1.0; there are v1, v2; use one of them, or wait until its \
-         pods are ready"
-    );
+    let message = "spec.stable.version: no ready pod of the Service has the label version=1.0; there are v1, v2; use one of them, or wait \
+                   until its pods are ready";
+    eventually("both versions are named", || {
+        // Endpoints come one by one.
+        let told = await_reason(space, "reviews", "Accepted", "StableNotFound")?;
+        Ok(if told == message { Ok(()) } else { Err(told) })
+    })?;
     let status = get("crel", space, "reviews")?["status"].clone();
-    assert_eq!((status["reason"].as_str(), status["message"].as_str()), (Some("StableNotFound"), Some(message.as_str())));
+    assert_eq!((status["reason"].as_str(), status["message"].as_str()), (Some("StableNotFound"), Some(message)));
     let line = kubectl(&["get", "crel", "-n", space, "--no-headers"], "")?;
     assert_eq!(line.split_whitespace().take(4).collect::<Vec<_>>(), ["reviews", "1.0", "Refused", "StableNotFound"]);
     let left = kubectl(&["get", "virtualservice,destinationrule", "-n", space, "-o", "name"], "")?;

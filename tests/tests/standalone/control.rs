@@ -64,5 +64,18 @@ pub(super) fn steps_go_on_by_themselves_and_nobody_falls_back() {
     eventually("everybody has v1", || versions(&standalone, &users).iter().all(|version| version == "v1")).unwrap();
     standalone.replace(&text).unwrap();
     eventually("everybody has v2 again", || versions(&standalone, &users).iter().all(|version| version == "v2")).unwrap();
-    println!("{}", standalone.log());
+}
+
+pub(super) fn a_step_waits_for_the_approval_that_the_log_asks_for() {
+    let mut stepped = spec(&[("v2", "0%")]);
+    stepped["steps"] = json!([{"weight": "10%", "approve": true}, {"weight": "100%"}]);
+    let standalone = Standalone::start(&["v1", "v2"], &stepped, 2).unwrap();
+    let asked = "bookinfo/reviews: ApprovalNeeded: v2=10% -> v2=10%, step 1 of 2; a CanaryControl approves it: `";
+    eventually("it asks", || standalone.log().contains(asked)).unwrap();
+    let log = standalone.log();
+    let approved = log.split(asked).nth(1).and_then(|rest| rest.split('`').next()).unwrap();
+    let approved: Value = serde_saphyr::from_str(approved).unwrap();
+    standalone.replace(&with_word(&standalone.manifest(&stepped), &approved)).unwrap();
+    let users: Vec<usize> = (0..100).collect();
+    eventually("everybody has v2", || versions(&standalone, &users).iter().all(|version| version == "v2")).unwrap();
 }

@@ -1,4 +1,4 @@
-//! The cluster of the kubeconfig: what is there of a release, and the way to write a person's word.
+//! What is there of a release, and the way to write a person's word.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -6,38 +6,26 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, DynamicObject, PostParams};
-use kube::config::{KubeConfigOptions, Kubeconfig};
-use kube::{Client, Config};
 use serde_json::{Value, json};
-use serin_mesh::Kind;
 use serin_mesh::resource::Resource;
 use serin_mesh::word::Word;
+use serin_mesh::{Kind, Name};
 use serin_release::api::v1alpha1::CanaryRelease;
 use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live;
-use tokio::runtime::Runtime;
-use tokio::time::{sleep, timeout};
 
 use super::Named;
-use crate::cli::Failure;
-use crate::cluster::cause;
+use crate::cli::cluster::Connection;
+use crate::cli::{Failure, report_warning};
 use crate::cluster::convert::{api_resource, from_dynamic};
 
-/// So long a cluster may take to answer.
-const PATIENCE: Duration = Duration::from_secs(10);
-/// So often a control is written that somebody else writes too.
-const TRIES: u32 = 5;
-/// The status of a write that somebody else came before.
-const CONFLICT: u16 = 409;
 /// Between two looks at a status.
 const APART: Duration = Duration::from_millis(50);
 
-/// A connection to the cluster.
+/// A release of a cluster.
 pub(super) struct Cluster {
-    client: Client,
-    runtime: Runtime,
-    namespace: String,
-    name: String,
+    connection: Connection,
+    name: Name,
     timeout: Duration,
 }
 
@@ -46,6 +34,16 @@ pub(super) struct Found {
     pub(super) release: CanaryRelease,
     pub(super) uid: String,
     pub(super) control: Control,
+    /// The control as it was read: only this one is replaced.
+    object: Option<DynamicObject>,
+}
+
+/// What became of a write.
+pub(super) enum Written {
+    /// It is there, with this generation.
+    Whole(i64),
+    /// Somebody else has written meanwhile: what was read is out of date, and nothing was written.
+    Outdated,
 }
 
 impl Found {
@@ -58,90 +56,57 @@ impl Found {
 impl Cluster {
     /// Connects to the cluster that is named.
     pub(super) fn connect(named: &Named) -> Result<Self, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let runtime = runtime.map_err(|error| Failure::running("cannot start", error))?;
-        let config = runtime.block_on(config(named))?;
-        let (namespace, name) = match named.name.split_once('/') {
-            Some((namespace, name)) => (namespace.to_owned(), name.to_owned()),
-            None => (named.namespace.clone().unwrap_or_else(|| config.default_namespace.clone()), named.name.clone()),
-        };
-        let client = {
-            // A client needs the runtime around it.
-            let _inside = runtime.enter();
-            Client::try_from(config)
-        };
-        let client =
-            client.map_err(|error| Failure::running("cannot use the configuration of the cluster", cause(&error)))?;
-        Ok(Self { client, runtime, namespace, name, timeout: Duration::from_secs(named.timeout) })
-    }
-
-    fn full(&self) -> String {
-        format!("CanaryRelease {}/{}", self.namespace, self.name)
-    }
-
-    fn api(&self, kind: Kind) -> Api<DynamicObject> {
-        Api::namespaced_with(self.client.clone(), &self.namespace, &api_resource(kind))
-    }
-
-    /// Waits for an answer of the API server.
-    fn ask<T>(&self, what: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
-        let answer = self.runtime.block_on(async { timeout(PATIENCE, request).await });
-        let answer = answer.map_err(|_| Failure::Failed(format!("cannot {what}: no answer within {PATIENCE:?}")))?;
-        answer.map_err(|error| Failure::Failed(format!("cannot {what}: {}", cause(&error))))
+        let connection = Connection::open(&named.place)?;
+        let name = connection.name(&named.name);
+        Ok(Self { connection, name, timeout: Duration::from_secs(named.timeout) })
     }
 
     /// The release and its control.
     pub(super) fn find(&self) -> Result<Found, Failure> {
-        let full = self.full();
-        let release =
-            self.ask(&format!("read {full}"), async { self.api(Kind::CanaryRelease).get_opt(&self.name).await })?;
-        let release =
-            release.ok_or_else(|| Failure::Failed(format!("{full} is not there; `kubectl get crel -A` lists all")))?;
+        let name = &self.name;
+        let release = self.connection.find(Kind::CanaryRelease, name)?;
+        let release = release
+            .ok_or_else(|| Failure::Failed(format!("CanaryRelease {name} is not there; `kubectl get crel -A` lists all")))?;
         let resource = Resource::read(&from_dynamic(release));
-        let control =
-            self.ask("read its CanaryControl", async { self.api(Kind::CanaryControl).get_opt(&self.name).await })?;
-        let word = Word::read(control.map(from_dynamic).as_ref());
+        let object = self.connection.find(Kind::CanaryControl, name)?;
+        let word = Word::read(object.clone().map(from_dynamic).as_ref());
         if let Some(problem) = word.problem {
-            return Err(Failure::Failed(format!("CanaryControl {}/{}: {problem}", self.namespace, self.name)));
+            // Nothing of it acts, and it must not keep anybody from a rollback.
+            report_warning(&format!("CanaryControl {name} cannot be read and is replaced: {problem}"));
         }
-        let release = resource.parsed.map_err(|problem| Failure::Failed(format!("{full}: {problem}")))?;
-        Ok(Found { release, uid: resource.uid, control: word.control })
+        let release = resource.parsed.map_err(|problem| Failure::Failed(format!("CanaryRelease {name}: {problem}")))?;
+        Ok(Found { release, uid: resource.uid, control: word.control, object })
     }
 
     /// The user as the API server knows it.
     pub(super) fn who(&self) -> Result<String, Failure> {
-        let reviews: Api<SelfSubjectReview> = Api::all(self.client.clone());
-        let review = self.ask("ask the API server who you are", async {
+        let reviews: Api<SelfSubjectReview> = Api::all(self.connection.client());
+        let review = self.connection.ask("ask the API server who you are", async {
             reviews.create(&PostParams::default(), &SelfSubjectReview::default()).await
         })?;
         let user = review.status.and_then(|status| status.user_info).and_then(|user| user.username);
         Ok(user.unwrap_or_default())
     }
 
-    /// Writes the control, and answers with its generation.
-    pub(super) fn write(&self, found: &Found, control: &Control, dry_run: bool) -> Result<i64, Failure> {
-        let what = format!("write CanaryControl {}/{}", self.namespace, self.name);
-        let controls = self.api(Kind::CanaryControl);
+    /// Writes the control in the place of the one that was read.
+    pub(super) fn write(&self, found: &Found, control: &Control, dry_run: bool) -> Result<Written, Failure> {
+        let what = format!("write CanaryControl {}", self.name);
+        let controls = self.connection.api(Kind::CanaryControl, &self.name.namespace);
         let spec = serde_json::to_value(control).map_err(|error| Failure::running(&what, error))?;
         let parameters = PostParams { dry_run, ..PostParams::default() };
-        let written = self.ask(&what, async {
-            // Who comes in between is overruled: the last word acts.
-            for _ in 0..TRIES {
-                let tried = match controls.get_opt(&self.name).await? {
-                    Some(mut object) => {
-                        object.data = json!({"spec": spec});
-                        controls.replace(&self.name, &parameters, &object).await
-                    }
-                    None => controls.create(&parameters, &self.new_control(found, &spec)).await,
-                };
-                match tried {
-                    Err(kube::Error::Api(status)) if status.code == CONFLICT => {}
-                    other => return other,
+        let written = self.connection.answer(&what, async {
+            match found.object.clone() {
+                Some(mut object) => {
+                    object.data = json!({"spec": spec});
+                    controls.replace(&self.name.name, &parameters, &object).await
                 }
+                None => controls.create(&parameters, &self.new_control(found, &spec)).await,
             }
-            controls.get(&self.name).await
         })?;
-        Ok(written.metadata.generation.unwrap_or_default())
+        Ok(match written {
+            Some(object) => Written::Whole(object.metadata.generation.unwrap_or_default()),
+            None => Written::Outdated,
+        })
     }
 
     /// A control that goes with its release.
@@ -149,11 +114,12 @@ impl Cluster {
         let owner = OwnerReference {
             api_version: Kind::CanaryRelease.api_version(),
             kind: Kind::CanaryRelease.name().to_owned(),
-            name: self.name.clone(),
+            name: self.name.name.clone(),
             uid: found.uid.clone(),
             ..OwnerReference::default()
         };
-        let mut object = DynamicObject::new(&self.name, &api_resource(Kind::CanaryControl)).within(&self.namespace);
+        let kind = api_resource(Kind::CanaryControl);
+        let mut object = DynamicObject::new(&self.name.name, &kind).within(&self.name.namespace);
         object.metadata.owner_references = Some(vec![owner]);
         object.data = json!({"spec": spec});
         object
@@ -163,39 +129,18 @@ impl Cluster {
     pub(super) fn wait(&self, generation: i64) -> Result<(), Failure> {
         let deadline = Instant::now() + self.timeout;
         loop {
-            let release =
-                self.ask(&format!("read {}", self.full()), async { self.api(Kind::CanaryRelease).get(&self.name).await })?;
-            let seen = release.data.pointer("/status/controlGeneration").and_then(Value::as_i64);
+            let release = self.connection.find(Kind::CanaryRelease, &self.name)?;
+            let seen = release.and_then(|release| release.data.pointer("/status/controlGeneration").and_then(Value::as_i64));
             if seen.is_some_and(|seen| seen >= generation) {
                 return Ok(());
             }
             if Instant::now() >= deadline {
                 return Err(Failure::GaveUp(format!(
                     "it is written, and the controller has not taken it up within {:?}; look at `kubectl get crel {} -n {}` and at the controller",
-                    self.timeout, self.name, self.namespace
+                    self.timeout, self.name.name, self.name.namespace
                 )));
             }
-            self.runtime.block_on(async { sleep(APART).await });
+            self.connection.pause(APART);
         }
     }
-}
-
-/// The configuration of the cluster that is named.
-async fn config(named: &Named) -> Result<Config, Failure> {
-    // Two providers in one process would make rustls refuse to choose.
-    let _ = rustls::crypto::ring::default_provider().install_default();
-    let options = KubeConfigOptions { context: named.context.clone(), ..KubeConfigOptions::default() };
-    let not_usable = |error: &(dyn std::error::Error + 'static)| Failure::running("cannot use the kubeconfig", cause(error));
-    let mut config = match (&named.kubeconfig, &named.context) {
-        (Some(path), _) => {
-            let kubeconfig = Kubeconfig::read_from(path).map_err(|error| not_usable(&error))?;
-            Config::from_custom_kubeconfig(kubeconfig, &options).await.map_err(|error| not_usable(&error))?
-        }
-        (None, Some(_)) => Config::from_kubeconfig(&options).await.map_err(|error| not_usable(&error))?,
-        (None, None) => {
-            Config::infer().await.map_err(|error| Failure::running("no cluster is configured", cause(&error)))?
-        }
-    };
-    config.connect_timeout = Some(PATIENCE);
-    Ok(config)
 }

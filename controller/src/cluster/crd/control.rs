@@ -1,12 +1,10 @@
 //! The CustomResourceDefinition of `CanaryControl`.
 
 use serde_json::{Value, json};
+use serin_mesh::Kind;
 use serin_release::lifecycle::control::Control;
 
 use super::{bound, rules, schema, visit};
-
-/// The definition's name.
-pub const NAME: &str = "canarycontrols.serin.dev";
 
 /// Rules of a hold.
 const HOLD_RULES: [(&str, &str); 3] = [
@@ -31,37 +29,27 @@ pub fn crd() -> Value {
         _ => {}
     });
     let column = |name: &str, kind: &str, path: &str| json!({"name": name, "type": kind, "jsonPath": path});
-    json!({
-        "apiVersion": "apiextensions.k8s.io/v1",
-        "kind": "CustomResourceDefinition",
-        "metadata": {"name": NAME},
-        "spec": {
-            "group": "serin.dev",
-            "scope": "Namespaced",
-            "names": {
-                "kind": "CanaryControl", "listKind": "CanaryControlList", "plural": "canarycontrols", "singular": "canarycontrol",
-                "shortNames": ["cctl"], "categories": ["serin"],
-            },
-            "versions": [{
-                "name": "v1alpha1", "served": true, "storage": true,
-                "additionalPrinterColumns": [
-                    column("Hold", "string", ".spec.hold.kind"),
-                    column("Version", "string", ".spec.hold.version"),
-                    column("Paused", "boolean", ".spec.paused"),
-                    column("By", "string", ".spec.by"),
-                    column("Because", "string", ".spec.because"),
-                    column("Age", "date", ".metadata.creationTimestamp"),
-                ],
-                "schema": {"openAPIV3Schema": {
-                    "type": "object",
-                    "description": "A person's word about the CanaryRelease of the same name: roll back, take over, weights by hand, a pause. No tool that applies the release takes it back.",
-                    "required": ["spec"],
-                    "properties": {
-                        "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
-                        "spec": spec,
-                    },
-                }},
-            }],
-        },
-    })
+    super::definition(
+        Kind::CanaryControl,
+        "cctl",
+        &json!({
+            "additionalPrinterColumns": [
+                column("Hold", "string", ".spec.hold.kind"),
+                column("Version", "string", ".spec.hold.version"),
+                column("Paused", "boolean", ".spec.paused"),
+                column("By", "string", ".spec.by"),
+                column("Because", "string", ".spec.because"),
+                column("Age", "date", ".metadata.creationTimestamp"),
+            ],
+            "schema": {"openAPIV3Schema": {
+                "type": "object",
+                "description": "A person's word about the CanaryRelease of the same name: roll back, take over, weights by hand, a pause. No tool that applies the release takes it back.",
+                "required": ["spec"],
+                "properties": {
+                    "apiVersion": {"type": "string"}, "kind": {"type": "string"}, "metadata": {"type": "object"},
+                    "spec": spec,
+                },
+            }},
+        }),
+    )
 }
