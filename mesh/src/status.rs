@@ -140,6 +140,7 @@ const fn of_run(state: RunState) -> Phase {
         | RunState::Holding
         | RunState::Stepping
         | RunState::AwaitingVerdict
+        | RunState::Undecided
         | RunState::OutsideWindow
         | RunState::Frozen
         | RunState::NotReady

@@ -6,6 +6,7 @@
 //! counts of requests ─ evidence ─ verdict
 //! ```
 
+pub mod analysis;
 pub mod control;
 pub mod evidence;
 pub mod live;

@@ -8,15 +8,15 @@ use crate::problem::Problem;
 #[must_use]
 pub fn most_characters(field: &str) -> usize {
     match field {
-        "weight" => 8,
-        "over" | "hold" | "deadline" => 32,
+        "weight" | "plus" | "margin" | "limit" | "falseAlarms" | "than" => 8,
+        "over" | "hold" | "deadline" | "undecidedFor" | "watchAfter" | "for" => 32,
         "timeZone" => 64,
         "from" | "to" => 40,
         "run" => 64,
         "by" => 256,
         "because" => 512,
         "version" | "takeover" => 63,
-        "service" | "hosts" | "gateways" | "name" | "deployment" | "salt" | "cohort" => 253,
+        "service" | "source" | "hosts" | "gateways" | "name" | "deployment" | "salt" | "cohort" => 253,
         _ => 4096,
     }
 }

@@ -1,6 +1,7 @@
 //! What a spec must say beyond its types, in its own words. Pure; names that only a cluster or a Standalone knows are checked
 //! there, and what is left to the engine (patterns, addresses) is said in the words of `entry::in_release`.
 
+mod analysis;
 mod conditions;
 mod routing;
 mod steps;
@@ -32,6 +33,7 @@ pub fn validate(release: &CanaryRelease, routing_header: &str) -> Result<(), Pro
     }
     check.takeover();
     check.steps();
+    check.analysis();
     if let Some(routing) = &release.spec.routing {
         check.routing(routing);
     }

@@ -160,6 +160,7 @@ impl World {
             paused: false,
             analysed: false,
             roll_back: true,
+            undecided_for: None,
         };
         plan(&intent, &self.control, progress, &self.signals, self.now).unwrap()
     }

@@ -108,6 +108,17 @@ fn weights(schema: &mut Value) {
     fields.insert("additionalProperties".into(), weight());
 }
 
+/// At least one metric, each of one kind.
+fn metrics(schema: &mut Value) {
+    if let Some(fields) = schema.as_object_mut() {
+        fields.insert("minItems".into(), 1.into());
+    }
+    if let Some(metric) = schema.get_mut("items") {
+        exactly_one(metric, "kind", &["failures", "slower", "counts", "query"]);
+        rules(metric, &METRIC_RULES);
+    }
+}
+
 /// The structural schema of a type.
 fn schema<T: JsonSchema>(description: &str) -> Value {
     let settings = SchemaSettings::openapi3().with(|settings| {
@@ -267,6 +278,22 @@ const STEP_RULE: [(&str, &str); 2] = [
     ),
 ];
 
+/// Rules of the analysis, which see the steps too.
+const ANALYSIS_RULES: [(&str, &str); 1] = [(
+    "has(self.analysis) || !has(self.steps) || self.steps.all(s, !has(s.analysis) || s.analysis == 'off')",
+    "a step asks for an analysis that the release does not have; add `analysis`, or leave it out",
+)];
+
+/// Rules of a metric.
+const METRIC_RULES: [(&str, &str); 3] = [
+    (
+        "has(self.query) ? !has(self.tolerate) && !has(self.margin) && !has(self.limit) : !has(self.min) && !has(self.max) && !has(self.__for__)",
+        "`min`, `max` and `for` belong to `query`, `tolerate`, `margin` and `limit` to the other metrics; leave out what does not belong",
+    ),
+    ("!has(self.query) || has(self.min) || has(self.max)", "no value of the query would be bad; add `min` or `max`"),
+    ("!has(self.min) || !has(self.max) || self.min <= self.max", "no value would be good; write a `min` of at most `max`"),
+];
+
 /// What a weight must be, in words that say what to write.
 const WEIGHT_RULE: (&str, &str) = (
     "type(self) == string && self.matches('WEIGHT')",
@@ -280,6 +307,7 @@ const WEIGHT: &str = "^(100([.]0{1,3})?|[0-9]{1,2}([.][0-9]{1,3})?)%$";
 fn add_rules(spec: &mut Value) {
     rules(spec, &SPEC_RULES);
     rules(spec, &STEP_RULES);
+    rules(spec, &ANALYSIS_RULES);
     visit(spec, "spec", &mut |name, schema| match name {
         "canaries" | "split" => list_by_key(schema, "version"),
         "rules" => {
@@ -302,6 +330,7 @@ fn add_rules(spec: &mut Value) {
             }
         }
         "weights" => weights(schema),
+        "metrics" => metrics(schema),
         "by" => {
             if let Some(key) = schema.get_mut("items") {
                 exactly_one(key, "source", &KEYS);
@@ -317,7 +346,7 @@ fn add_rules(spec: &mut Value) {
         "header" | "cookie" | "query" | "path" | "method" | "authority" | "os" => {
             exactly_one(schema, "operator", &OPERATORS)
         }
-        "weight" => {
+        "weight" | "plus" | "margin" | "limit" | "falseAlarms" => {
             if let Some(fields) = schema.as_object_mut() {
                 fields.remove("pattern");
                 // A number is refused too, in words that say what to write.

@@ -10,6 +10,7 @@ use serin_config::{BucketMap, Condition, Sticky, Weight};
 pub use super::metadata::Metadata;
 pub use super::replicas::Replicas;
 use crate::domain::ClusterDomain;
+use crate::lifecycle::analysis::AnalysisSpec;
 use crate::lifecycle::control::{Control, Hold, HoldKind};
 use crate::lifecycle::run::{Happened, Run, What};
 use crate::lifecycle::schedule::Schedule;
@@ -73,6 +74,9 @@ pub struct Spec {
     /// When steps may go on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub schedule: Option<Schedule>,
+    /// Compares canaries with stable: one that is worse is rolled back, and steps wait until canaries are shown to be good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<AnalysisSpec>,
     /// Where and how the mesh routes the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,

@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serin_config::{BucketMap, Weight};
 
+use super::analysis::OnFail;
 use super::control::Control;
 use super::plan::{Candidate, Intent, Planned, Progress, Signals, plan};
 use super::run::RunState;
+use super::span::Span;
 use crate::api::v1alpha1::CanaryRelease;
 
 /// A release as it acts, and how it came to that.
@@ -45,8 +47,9 @@ pub fn live(
         schedule: spec.schedule.as_ref(),
         takeover: spec.takeover.as_deref(),
         paused: spec.paused,
-        analysed: false,
-        roll_back: true,
+        analysed: spec.analysis.is_some(),
+        roll_back: spec.analysis.as_ref().is_none_or(|analysis| analysis.on_fail == OnFail::RollBack),
+        undecided_for: spec.analysis.as_ref().and_then(|analysis| analysis.undecided_for).map(Span::seconds),
     };
     let planned = plan(&intent, control, progress, signals, now)?;
     let mut acting = release.clone();

@@ -48,6 +48,8 @@ pub struct Intent<'a> {
     pub analysed: bool,
     /// Whether a version that fails is rolled back; else the release stays where it is.
     pub roll_back: bool,
+    /// Seconds after which a step that waits for a verdict is reported.
+    pub undecided_for: Option<u32>,
 }
 
 /// A canary of a spec.
@@ -213,8 +215,11 @@ impl<'a> Pass<'a> {
         let gap = self.now.as_second().saturating_sub(self.run.seen.as_second());
         let elapsed = u64::try_from(gap.min(MOST_AT_ONCE)).unwrap_or(0);
         if self.run.state.counts() {
-            self.run.counted += elapsed;
             self.run.total += elapsed;
+        }
+        // What is done is watched for a while.
+        if self.run.state.counts() || self.run.state == RunState::Completed {
+            self.run.counted += elapsed;
         }
         self.run.seen = self.run.seen.max(self.now);
     }

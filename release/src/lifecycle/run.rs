@@ -75,6 +75,8 @@ pub enum RunState {
     Stepping,
     /// The time is over, and analysis has not said that it is good.
     AwaitingVerdict,
+    /// The verdict has not come in the time that it was given.
+    Undecided,
     /// A person has to approve.
     AwaitingApproval,
     /// No window is open.
@@ -99,7 +101,15 @@ impl RunState {
     /// Whether time counts while a run does this.
     #[must_use]
     pub const fn counts(self) -> bool {
-        matches!(self, Self::Ramping | Self::Holding | Self::Stepping | Self::AwaitingVerdict | Self::AwaitingApproval)
+        matches!(
+            self,
+            Self::Ramping
+                | Self::Holding
+                | Self::Stepping
+                | Self::AwaitingVerdict
+                | Self::Undecided
+                | Self::AwaitingApproval
+        )
     }
 }
 
@@ -127,6 +137,8 @@ pub enum What {
     Stepped,
     /// A step waits for a person.
     ApprovalNeeded,
+    /// A step has waited for a verdict for too long.
+    Undecided,
     /// All steps are done.
     Completed,
     /// A version gets nobody any more.

@@ -9,8 +9,10 @@ pub mod counted;
 pub mod metric;
 pub mod plan;
 pub mod sentence;
+pub mod status;
 #[cfg(test)]
 mod tests;
+pub mod watch;
 pub mod watched;
 
 /// After so many ticks in a row without a request, or without a value, there is no data.

@@ -1,11 +1,12 @@
 //! Requests as they are counted, and those of a canary beside stable's.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::text::{Reader, Writer};
 
 /// Requests that one version served, and how many of them were bad.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Counts {
     /// Bad requests: failures, slow ones, or what else a metric counts.

@@ -108,7 +108,7 @@ impl<'a> Pass<'a> {
         }
         let good = |version: &&str| matches!(self.signals.verdicts.get(*version), Some((Verdict::Good, _)));
         if self.asks(step) && !acting.iter().all(good) {
-            return RunState::AwaitingVerdict;
+            return self.await_verdict(step);
         }
         let approved = |approval: &Approval| approval.run == self.run.id && approval.step == self.run.step;
         if step.approve && !self.control.approved.iter().any(approved) {
@@ -123,6 +123,18 @@ impl<'a> Pass<'a> {
                 RunState::Stepping
             }
             false => RunState::Completed,
+        }
+    }
+
+    /// Waits for a verdict, and says so when that takes too long.
+    fn await_verdict(&mut self, step: &Step) -> RunState {
+        let waited = self.run.counted.saturating_sub(u64::from(step.hold_seconds()));
+        match self.intent.undecided_for.map(u64::from).map(|most| most.saturating_sub(waited)) {
+            Some(0) => RunState::Undecided,
+            left => {
+                left.into_iter().for_each(|left| self.look_in(left));
+                RunState::AwaitingVerdict
+            }
         }
     }
 

@@ -30,6 +30,7 @@ impl Pass<'_> {
         let (what, by) = match self.run.state {
             state if before.run.as_ref().is_some_and(|run| run.state == state) => return,
             RunState::AwaitingApproval => (What::ApprovalNeeded, "steps"),
+            RunState::Undecided => (What::Undecided, "analysis"),
             // Whose word is taken back after the end has been told of it.
             RunState::Completed
                 if before.run.as_ref().is_some_and(|run| run.id == self.run.id && run.step == self.run.step) =>
@@ -63,7 +64,7 @@ impl Pass<'_> {
                 Some(at) => format!("{next} not before {at}"),
                 None => next,
             },
-            RunState::AwaitingVerdict => format!("{next} when the verdict is good"),
+            RunState::AwaitingVerdict | RunState::Undecided => format!("{next} when the verdict is good"),
             RunState::AwaitingApproval => format!("{next} when somebody approves"),
             RunState::OutsideWindow => match self.look_at {
                 Some(at) => format!("the next window opens at {at}"),

@@ -44,6 +44,7 @@ impl Story {
             paused: false,
             analysed: self.analysed,
             roll_back: true,
+            undecided_for: None,
         };
         let mut happened = Vec::new();
         loop {
