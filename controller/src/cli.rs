@@ -9,6 +9,7 @@ mod diff;
 #[cfg(feature = "cluster")]
 mod document;
 mod explain;
+mod import;
 #[cfg(feature = "cluster")]
 mod person;
 mod reference;
@@ -32,8 +33,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 somebody moves (`diff --exit-code`).";
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 somebody moves (`diff --exit-code`) or something is lost (`import --strict`).";
 
 const COMPLETION_EXAMPLES: &str = "\
 Load it in the start file of your shell, as in eval \"$(serin completion bash)\".
@@ -57,6 +57,8 @@ enum Command {
     Validate(validate::Validate),
     /// Show who moves if a file is applied.
     Diff(diff::Diff),
+    /// Turn the objects of other tools into CanaryReleases, and say what could not be carried over.
+    Import(import::Import),
     /// Print the split document that the filter reads.
     Compile(compile::Compile),
     /// Print the split document that proxies of a cluster have.
@@ -155,6 +157,7 @@ pub fn run() -> ExitCode {
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
         Command::Diff(diff) => diff.run(),
+        Command::Import(import) => import.run(),
         Command::Compile(compile) => compile.run(),
         #[cfg(feature = "cluster")]
         Command::Cleanup(cleanup) => cleanup.run(),

@@ -12,6 +12,7 @@ pub mod domain;
 pub mod entry;
 pub mod file;
 pub mod id;
+pub mod import;
 pub mod lifecycle;
 pub mod limits;
 pub mod patch;
