@@ -7,11 +7,15 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 use serde_json::Value;
+use serin_config::Weight;
 
 use super::draft::Draft;
 use super::istio::{self, VirtualService};
 use super::objects::{Meta, Object, Rest, service};
+use super::rules::Outcome;
+use super::when::When;
 use crate::api::v1alpha1::Workload;
+use crate::lifecycle::steps::Step;
 use crate::problem::Problem;
 use analysis::{Analyses, Run};
 
@@ -85,6 +89,8 @@ struct Reference {
 struct Subsets {
     canary_subset_name: Option<String>,
     stable_subset_name: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -128,12 +134,15 @@ pub(super) fn rollout(object: &Object<'_>, objects: &[Object<'_>]) -> Result<Dra
     let (stable, version) = (named(subsets.stable_subset_name, "stable"), named(subsets.canary_subset_name, "canary"));
     let mut draft = Draft::new(meta, "", stable);
     draft.canary(&version);
-    hosts(&mut draft, (meta, objects), canary, istio);
     workload(&mut draft, meta, &spec);
     draft.spec.paused = spec.paused;
     let mut analyses = Analyses::new(objects, &meta.namespace);
     let whole = canary.traffic_routing.max_traffic_weight.unwrap_or(100);
-    let steps = steps::steps(&mut draft, &canary.steps, (&version, whole), canary.analysis.as_ref(), &mut analyses);
+    let mut steps = steps::steps(&mut draft, &canary.steps, (&version, whole), canary.analysis.as_ref(), &mut analyses);
+    // Rules of its own stand above those of its VirtualService.
+    if hosts(&mut draft, (meta, objects), canary, istio) && !steps.is_empty() {
+        steps.insert(0, Step { weight: Some(Weight::NONE), approve: true, ..Step::default() });
+    }
     draft.steps(steps);
     draft.spec.analysis = analyses.spec();
     leftovers(&mut draft, &spec, canary, istio);
@@ -158,8 +167,51 @@ fn workload(draft: &mut Draft, meta: &Meta, spec: &Rollout) {
     }
 }
 
-/// Service, hosts, gateways and settings, by the VirtualServices of the file.
-fn hosts(draft: &mut Draft, (meta, objects): (&Meta, &[Object<'_>]), canary: &Canary, istio: &Istio) {
+/// What a VirtualService says beside the Rollout's routes: rules to stable for routes that come before those. Whether the Rollout's
+/// take only a part of the requests.
+fn others(draft: &mut Draft, name: &str, spec: &VirtualService, is_managed: impl Fn(&Option<String>) -> bool) -> bool {
+    let last = spec.http.iter().rposition(|route| is_managed(&route.name)).unwrap_or_default();
+    let mut is_part = false;
+    for (at, route) in spec.http.iter().enumerate() {
+        let path = format!("VirtualService {name} spec.http[{at}]");
+        for (number, destination) in route.route.iter().enumerate() {
+            let path = format!("{path}.route[{number}]");
+            draft.rest(&path, &destination.rest, &[]);
+            draft.rest(&format!("{path}.destination"), &destination.destination.rest, &[("port", None)]);
+        }
+        if is_managed(&route.name) {
+            if !route.matches.is_empty() && !route.matches.iter().any(istio::HttpMatch::takes_everything) {
+                is_part = true;
+                let text = "a release takes all requests of its Service, so nobody gets the canary before `serin approve`; add a rule to stable for the others";
+                draft.lost(format!("{path}.match"), text);
+            }
+            continue;
+        }
+        draft.lost(&path, "is no route of the Rollout's; stable gets what it takes, or keep it with routing.mode: delegate");
+        if at > last {
+            continue;
+        }
+        for (number, matched) in route.matches.iter().enumerate() {
+            let path = format!("{path}.match[{number}]");
+            draft.rule(
+                &path,
+                format!("http-{}-match-{}", at + 1, number + 1),
+                matched.when(&path, false),
+                Outcome::Elsewhere,
+            );
+        }
+        if route.matches.is_empty() {
+            let mut when = When::default();
+            when.lost(&path, "takes everything before the Rollout's route does");
+            draft.rule(&path, "everything", when, Outcome::Elsewhere);
+        }
+    }
+    is_part
+}
+
+/// Service, hosts, gateways and settings, by the VirtualServices of the file. Whether the Rollout's routes take only a part of the requests.
+fn hosts(draft: &mut Draft, (meta, objects): (&Meta, &[Object<'_>]), canary: &Canary, istio: &Istio) -> bool {
+    let mut is_part = false;
     let references: Vec<&Reference> = istio.virtual_service.iter().chain(&istio.virtual_services).collect();
     let own: Vec<&str> =
         [&canary.canary_service, &canary.stable_service].into_iter().flatten().map(String::as_str).collect();
@@ -182,13 +234,7 @@ fn hosts(draft: &mut Draft, (meta, objects): (&Meta, &[Object<'_>]), canary: &Ca
         let is_managed = |name: &Option<String>| {
             reference.routes.is_empty() || name.as_ref().is_some_and(|name| reference.routes.contains(name))
         };
-        for route in spec.http.iter().filter(|route| !is_managed(&route.name)) {
-            let name = route.name.clone().unwrap_or_default();
-            let text = format!(
-                "its route `{name}` is none of the Rollout's; write rules to stable, or keep it with routing.mode: delegate"
-            );
-            draft.lost(format!("VirtualService {}", reference.name), text);
-        }
+        is_part |= others(draft, &reference.name, &spec, is_managed);
         spec.http.retain(|route| is_managed(&route.name));
         // In the mesh, a host without a dot is a Service.
         let in_mesh = spec.hosts.iter().map(|host| service(host, &meta.namespace)).find(|host| !host.contains('.'));
@@ -210,6 +256,7 @@ fn hosts(draft: &mut Draft, (meta, objects): (&Meta, &[Object<'_>]), canary: &Ca
         draft.spec.service = usual.unwrap_or_else(|| meta.name.clone());
         draft.by_hand("service", format!("`{}` is only probably the Service; write its name", draft.spec.service));
     }
+    is_part
 }
 
 /// Fields that are not about who gets which version.
@@ -243,6 +290,9 @@ fn leftovers(draft: &mut Draft, spec: &Rollout, canary: &Canary, istio: &Istio) 
     draft.rest("spec.strategy.canary", &canary.rest, &known);
     draft.rest("spec.strategy.canary.trafficRouting", &canary.traffic_routing.rest, &[("managedRoutes", None)]);
     draft.rest("spec.strategy.canary.trafficRouting.istio", &istio.rest, &[]);
+    if let Some(subsets) = &istio.destination_rule {
+        draft.rest("spec.strategy.canary.trafficRouting.istio.destinationRule", &subsets.rest, &[("name", None)]);
+    }
     let references = istio.virtual_service.iter().chain(&istio.virtual_services);
     let rest: Vec<Rest> = references.map(|reference| reference.rest.clone()).collect();
     for rest in rest {

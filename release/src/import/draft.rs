@@ -123,6 +123,13 @@ impl Draft {
         }
     }
 
+    /// Gives nobody a canary, by weights, rules or a takeover.
+    pub(super) fn nobody(&mut self) {
+        self.rules.clear();
+        self.spec.takeover = None;
+        self.spec.canaries.iter_mut().for_each(|canary| canary.weight = Weight::NONE);
+    }
+
     /// Adds a rule.
     pub(super) fn rule(&mut self, path: impl Into<String>, name: impl Into<String>, when: When, outcome: Outcome) {
         self.rules.push(Entry { path: path.into(), name: name.into(), when, outcome });
@@ -219,6 +226,10 @@ impl Draft {
     pub(super) fn finish(mut self) -> Finished {
         if self.is_refused {
             return Finished { release: None, report: self.report, owned: self.owned };
+        }
+        if self.spec.paused && !self.spec.steps.is_empty() {
+            // What is paused from the start begins with these weights, not with a step.
+            self.spec.canaries.iter_mut().for_each(|canary| canary.weight = Weight::NONE);
         }
         self.resolve();
         self.grow();

@@ -40,6 +40,8 @@ struct Reference {
     kind: Option<String>,
     #[serde(default)]
     name: String,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -150,6 +152,7 @@ fn leftovers(draft: &mut Draft, spec: &Canary) {
     if spec.analysis.threshold.is_some() {
         draft.changed("spec.analysis.threshold", "no count of failed checks; the verdict counts requests");
     }
+    draft.rest("spec.targetRef", &spec.target_ref.rest, &[("apiVersion", None)]);
     let known = [
         ("revertOnDeletion", None),
         (

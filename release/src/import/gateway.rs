@@ -69,6 +69,8 @@ struct Typed {
     #[serde(rename = "type")]
     kind: Option<String>,
     value: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -79,6 +81,8 @@ struct Named {
     name: String,
     #[serde(default)]
     value: String,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -107,9 +111,11 @@ impl RouteMatch {
         let mut when = When::default();
         for (at, header) in self.headers.iter().enumerate() {
             when.header(&format!("{path}.headers[{at}]"), &header.name, header.wanted());
+            when.rest(&format!("{path}.headers[{at}]"), &header.rest);
         }
         for (at, query) in self.query_params.iter().enumerate() {
             when.query(&format!("{path}.queryParams[{at}]"), &query.name, query.wanted());
+            when.rest(&format!("{path}.queryParams[{at}]"), &query.rest);
         }
         if let Some(matched) = &self.path {
             let value = matched.value.clone().unwrap_or_else(|| "/".to_owned());
@@ -120,6 +126,7 @@ impl RouteMatch {
                 Some(_) => None,
             };
             when.path(&format!("{path}.path"), wanted, false);
+            when.rest(&format!("{path}.path"), &matched.rest);
         }
         if let Some(method) = &self.method {
             when.method(&format!("{path}.method"), Some(Wanted::Exact(method.clone())));
@@ -279,11 +286,21 @@ fn settings(draft: &mut Draft, spec: &HttpRoute) {
             };
         }
         for (number, filter) in rule.filters.iter().enumerate() {
-            let headers = match filter.kind.as_str() {
-                "RequestHeaderModifier" => filter.rest.get("requestHeaderModifier").map(|own| ("request", own)),
-                "ResponseHeaderModifier" => filter.rest.get("responseHeaderModifier").map(|own| ("response", own)),
-                _ => None,
+            let (field, side) = match filter.kind.as_str() {
+                "RequestHeaderModifier" => ("requestHeaderModifier", "request"),
+                "ResponseHeaderModifier" => ("responseHeaderModifier", "response"),
+                _ => ("", ""),
             };
+            let headers = filter.rest.get(field).map(|own| (side, own));
+            let others: Rest = filter
+                .rest
+                .iter()
+                .filter(|(name, _)| *name != field)
+                .map(|(name, own)| (name.clone(), own.clone()))
+                .collect();
+            if headers.is_some() {
+                draft.rest(&format!("{path}.filters[{number}]"), &others, &[]);
+            }
             match headers {
                 Some((side, own)) => {
                     let headers = settings.entry("headers").or_insert_with(|| json!({}));

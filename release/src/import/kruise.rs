@@ -30,6 +30,8 @@ struct Rollout {
 #[serde(rename_all = "camelCase")]
 struct ObjectRef {
     workload_ref: Option<Reference>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,6 +39,8 @@ struct Reference {
     kind: Option<String>,
     #[serde(default)]
     name: String,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -76,6 +80,8 @@ struct CanaryStep {
 #[derive(Debug, Default, Deserialize)]
 struct Pause {
     duration: Option<Value>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -104,9 +110,13 @@ pub(super) fn rollout(object: &Object<'_>) -> Result<Draft, Problem> {
         return Ok(Draft::refused(&object.meta, "spec.strategy.canary.trafficRoutings", text));
     };
     let mut draft = Draft::new(&object.meta, routing.service.clone(), "stable");
+    if let Some(reference) = &spec.object_ref {
+        draft.rest("spec.objectRef", &reference.rest, &[("type", None)]);
+    }
     let older = spec.object_ref.and_then(|reference| reference.workload_ref);
     match spec.workload_ref.or(older) {
         Some(workload) if workload.kind.as_deref().is_none_or(|kind| kind == "Deployment") => {
+            draft.rest("spec.workloadRef", &workload.rest, &[("apiVersion", None)]);
             draft.spec.stable.deployment = Some(workload.name);
         }
         _ => draft.lost("spec.workloadRef", "only a Deployment is imported"),
@@ -122,6 +132,7 @@ pub(super) fn rollout(object: &Object<'_>) -> Result<Draft, Problem> {
             continue;
         }
         for reference in &routing.custom_network_refs {
+            draft.rest(&format!("{path}.customNetworkRefs"), &reference.rest, &[("apiVersion", None)]);
             let kind = reference.kind.as_deref().unwrap_or("VirtualService");
             if kind == "VirtualService" {
                 draft.owned.push(("VirtualService", reference.name.clone()));
@@ -163,6 +174,9 @@ fn steps(draft: &mut Draft, canary: &Canary) {
                 format!("{path}.matches"),
                 "the rules hold for the whole release; in Kruise they end with their step",
             );
+        }
+        if let Some(pause) = &step.pause {
+            draft.rest(&format!("{path}.pause"), &pause.rest, &[]);
         }
         let duration = step.pause.as_ref().and_then(|pause| pause.duration.as_ref());
         let seconds = duration.and_then(amounts::seconds_of);

@@ -83,17 +83,17 @@ pub(super) fn strategy(object: &Object<'_>) -> Result<Draft, Problem> {
         "Mirror" => mirror(&mut draft, &spec),
         other => draft.refuse("spec.type", &format!("`{other}` is not known; Serin imports Canary, BlueGreen and Mirror")),
     }
+    policy(&mut draft, &spec);
     if !spec.governor.is_empty() {
         draft.canary(&spec.governor);
         draft.spec.takeover = Some(spec.governor.clone());
         draft.carried("spec.governor", "becomes takeover");
     }
-    policy(&mut draft, &spec);
     Ok(draft)
 }
 
 fn filled(draft: &mut Draft, spec: &Strategy) {
-    let found = istio::routes(draft, &spec.template.spec.http, &NAMES, true, |_, _, place| {
+    let found = istio::routes(draft, &spec.template.spec.http, &NAMES, Some(&spec.principal), |_, _, place| {
         Some(place.subset.clone().unwrap_or_else(|| spec.principal.clone()))
     });
     routes::fill(draft, found, Some(&spec.principal));
@@ -131,6 +131,7 @@ fn mirror(draft: &mut Draft, spec: &Strategy) {
     let http = &spec.template.spec.http;
     match http.as_slice() {
         [only] if only.matches.is_empty() => {
+            filled(draft, spec);
             settings(draft, &spec.template.spec);
             if draft.spec.routing.as_ref().is_some_and(|routing: &Routing| routing.http.is_some()) {
                 let text = "is routing.http.mirror; keep the DestinationRule that has its subset";
@@ -156,8 +157,11 @@ fn policy(draft: &mut Draft, spec: &Strategy) {
     match spec.strategy_policy.as_str() {
         "" | "WaitForWorkloadReady" => draft.carried("spec.strategyPolicy", "Serin waits for ready pods"),
         "Paused" => {
+            draft.nobody();
             draft.spec.paused = true;
-            draft.changed("spec.strategyPolicy", "dropped the split; `paused` keeps the split as it is");
+            let text =
+                "dropped the split, so nobody gets the canary; `paused` keeps it so: write weights and rules when you go on";
+            draft.changed("spec.strategyPolicy", text);
         }
         "Immediately" => draft.lost("spec.strategyPolicy", "Serin always waits for ready pods"),
         other => draft.lost("spec.strategyPolicy", format!("`{other}` is not known; Serin waits for ready pods")),

@@ -115,7 +115,7 @@ fn weights(draft: &mut Draft, route: Route, stable: &str) {
     if route.to.is_empty() {
         draft.lost(
             &route.path,
-            "leads to none of the versions; stays in a VirtualService of your own, with routing.mode: delegate",
+            "leads to none of the versions; keep it in a VirtualService of your own, with routing.mode: delegate",
         );
         return;
     }
@@ -143,7 +143,7 @@ fn rules(draft: &mut Draft, route: Route, stable: &str) {
     if outcome == Outcome::Elsewhere {
         draft.lost(
             &route.path,
-            "leads to none of the versions; stays in a VirtualService of your own, with routing.mode: delegate",
+            "leads to none of the versions, and stable gets these now; keep it in a VirtualService of your own, with routing.mode: delegate",
         );
     } else if rounded {
         draft.changed(&route.path, ROUNDED);

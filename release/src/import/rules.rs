@@ -18,7 +18,7 @@ pub(super) enum Outcome {
     Version(String),
     /// To canaries by weight, the rest to stable.
     Split(Vec<Share>),
-    /// To none of the versions: a redirect, another service.
+    /// To none of the versions: a redirect, another Service. Stable gets them, so that no canary does.
     Elsewhere,
 }
 
@@ -63,7 +63,7 @@ pub(super) fn resolve(entries: Vec<Entry>, bare: &CanaryRelease) -> Resolved {
     let mut resolved = Resolved::default();
     for entry in entries {
         let share = share(&entry.outcome, &bare.spec.stable.version);
-        let fit = if entry.outcome == Outcome::Elsewhere { Fit::Lost } else { entry.when.fit };
+        let fit = entry.when.fit;
         // What was changed of a rule that is gone is of no interest.
         let is_kept = |note: &Line| fit == Fit::Fits || note.kind != Kind::Changed;
         resolved.report.extend(entry.when.notes.iter().filter(|note| is_kept(note)).cloned());
@@ -81,7 +81,7 @@ pub(super) fn resolve(entries: Vec<Entry>, bare: &CanaryRelease) -> Resolved {
             resolved.lost(&entry.path, text);
             continue;
         }
-        let rule = rule(&entry, &resolved.rules);
+        let rule = rule(&entry, &resolved.rules, &bare.spec.stable.version);
         match fault(bare, &rule) {
             Some(cause) => {
                 resolved.lost(&entry.path, format!("left out: {cause}"));
@@ -102,14 +102,14 @@ fn share(outcome: &Outcome, stable: &str) -> u32 {
     }
 }
 
-fn rule(entry: &Entry, before: &[Rule]) -> Rule {
+fn rule(entry: &Entry, before: &[Rule], stable: &str) -> Rule {
     let is_taken = |name: &str| before.iter().any(|rule| rule.name == name);
     let numbered = (2_usize..).map(|number| format!("{}-{number}", entry.name));
     let name = std::iter::once(entry.name.clone()).chain(numbered).find(|name| !is_taken(name)).unwrap_or_default();
     let (version, split) = match &entry.outcome {
         Outcome::Version(version) => (Some(version.clone()), None),
         Outcome::Split(shares) => (None, Some(shares.clone())),
-        Outcome::Elsewhere => (None, None),
+        Outcome::Elsewhere => (Some(stable.to_owned()), None),
     };
     Rule { name, when: entry.when.conditions.clone(), version, split, sticky: None }
 }

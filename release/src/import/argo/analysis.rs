@@ -30,6 +30,8 @@ struct Reference {
     template_name: String,
     #[serde(default)]
     cluster_scope: bool,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -37,6 +39,8 @@ struct Argument {
     #[serde(default)]
     name: String,
     value: Option<Value>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -100,6 +104,13 @@ impl<'o> Analyses<'o> {
     pub(super) fn add(&mut self, draft: &mut Draft, path: &str, run: &Run) -> bool {
         let mut is_whole = !run.templates.is_empty();
         draft.rest(path, &run.rest, &[]);
+        for argument in &run.args {
+            let text = Some("only a value that is written out is carried over");
+            draft.rest(&format!("{path}.args"), &argument.rest, &[("valueFrom", text)]);
+        }
+        for reference in &run.templates {
+            draft.rest(&format!("{path}.templates"), &reference.rest, &[]);
+        }
         for reference in &run.templates {
             let kind = if reference.cluster_scope { "ClusterAnalysisTemplate" } else { "AnalysisTemplate" };
             let title = format!("{kind} {}", reference.template_name);

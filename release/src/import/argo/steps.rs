@@ -18,6 +18,8 @@ struct HeaderRoute {
     name: String,
     #[serde(default, rename = "match")]
     matches: Vec<HeaderMatch>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -27,11 +29,15 @@ struct HeaderMatch {
     header_name: String,
     #[serde(default)]
     header_value: StringMatch,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
 struct Pause {
     duration: Option<Value>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 /// Steps under way.
@@ -130,7 +136,8 @@ impl Steps<'_> {
     }
 
     fn pause(&mut self, draft: &mut Draft, at: usize, value: &Value) {
-        let duration = super::read::<Pause>(value).unwrap_or_default().duration;
+        let Pause { duration, rest } = super::read(value).unwrap_or_default();
+        draft.rest(&format!("steps[{at}].pause"), &rest, &[]);
         let seconds = duration.as_ref().map(amounts::seconds_of);
         if seconds == Some(None) {
             draft.lost(format!("steps[{at}].pause.duration"), "is not a time, so the step waits for a person");
@@ -145,6 +152,7 @@ impl Steps<'_> {
     /// Headers one of which is enough become one rule.
     fn header_route(&mut self, draft: &mut Draft, path: &str, value: &Value) {
         let route: HeaderRoute = super::read(value).unwrap_or_default();
+        draft.rest(path, &route.rest, &[]);
         if route.matches.is_empty() {
             return draft.changed(path, "a rule ends with its release, so this says nothing");
         }
@@ -152,6 +160,7 @@ impl Steps<'_> {
         for (number, matched) in route.matches.iter().enumerate() {
             let wanted = matched.header_value.wanted();
             when.header(&format!("{path}.match[{number}]"), &matched.header_name, wanted);
+            when.rest(&format!("{path}.match[{number}]"), &matched.rest);
         }
         if when.conditions.len() > 1 {
             let alternatives = std::mem::take(&mut when.conditions).into_iter().filter_map(alternative);

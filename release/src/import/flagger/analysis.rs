@@ -61,6 +61,8 @@ pub(super) struct Metric {
 struct Range {
     min: Option<f64>,
     max: Option<f64>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -68,6 +70,8 @@ struct TemplateReference {
     #[serde(default)]
     name: String,
     namespace: Option<String>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -94,6 +98,8 @@ pub(super) struct Webhook {
     kind: Option<String>,
     #[serde(default)]
     metadata: Option<Value>,
+    #[serde(flatten)]
+    rest: Rest,
 }
 
 /// What a query may speak of.
@@ -131,6 +137,10 @@ pub(super) fn metrics(draft: &mut Draft, metrics: &[Metric], named: &Named<'_>, 
                 .changed(format!("{path}.interval"), "counts are read all the time, and the test says when they are enough");
         }
         draft.rest(&path, &metric.rest, &[]);
+        draft.rest(&format!("{path}.thresholdRange"), &metric.threshold_range.rest, &[]);
+        if let Some(reference) = &metric.template_ref {
+            draft.rest(&format!("{path}.templateRef"), &reference.rest, &[]);
+        }
     }
     draft.spec.analysis = queries::analysis(found);
 }
@@ -239,6 +249,8 @@ fn template(
 pub(super) fn webhooks(draft: &mut Draft, webhooks: &[Webhook], gates: &mut Gates) {
     for webhook in webhooks {
         let path = format!("webhooks[{}]", webhook.name);
+        let known = [("url", None), ("timeout", None), ("retries", None), ("muteAlert", None), ("disableTLS", None)];
+        draft.rest(&path, &webhook.rest, &known);
         match webhook.kind.as_deref() {
             Some("confirm-promotion") => {
                 gates.last = true;
