@@ -6,7 +6,6 @@ mod steps;
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
 use serin_config::Weight;
 
 use super::draft::Draft;
@@ -301,9 +300,4 @@ fn leftovers(draft: &mut Draft, spec: &Rollout, canary: &Canary, istio: &Istio) 
     if canary.traffic_routing.max_traffic_weight.is_some() {
         draft.carried("spec.strategy.canary.trafficRouting.maxTrafficWeight", "weights are parts of it");
     }
-}
-
-/// A value as a type; nothing where it is not of it.
-fn read<T: serde::de::DeserializeOwned>(value: &Value) -> Option<T> {
-    serde_json::from_value(value.clone()).ok()
 }

@@ -52,10 +52,15 @@ impl Object<'_> {
         from_node(spec, "spec").map_err(|problem| problem.in_object(format!("{} {}", self.kind, self.id())))
     }
 
-    /// A label that a Service or a subset selects by.
+    /// Whether it is the one of this kind and name.
     pub(super) fn is(&self, kind: &str, namespace: &str, name: &str) -> bool {
         self.kind == kind && self.meta.name == name && self.meta.namespace == namespace
     }
+}
+
+/// A value as a type; nothing where it is not of it.
+pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
 }
 
 /// All objects of the documents, those of lists included.

@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::super::draft::Draft;
-use super::super::objects::{Object, Rest};
+use super::super::objects::{Meta, Object, Rest};
 use super::super::queries;
 use crate::lifecycle::analysis::{AnalysisSpec, MetricSpec};
 
@@ -146,7 +146,7 @@ impl<'o> Analyses<'o> {
         }
         let mut is_whole = true;
         // What is said of a template is said once.
-        let mut aside = Draft::refused(&super::Meta::default(), "", "");
+        let mut aside = Draft::refused(&Meta::default(), "", "");
         aside.report.clear();
         for (at, metric) in template.metrics.iter().enumerate() {
             match one(&mut aside, title, &format!("metrics[{at}]"), metric, &values) {

@@ -6,7 +6,7 @@ use serin_config::{Alternative, Condition, Weight};
 
 use super::super::amounts;
 use super::super::draft::Draft;
-use super::super::objects::Rest;
+use super::super::objects::{Rest, read};
 use super::super::rules::Outcome;
 use super::super::when::{StringMatch, When};
 use super::analysis::{Analyses, Run};
@@ -103,7 +103,7 @@ impl Steps<'_> {
             "setWeight" => self.weight(draft, at, value),
             "pause" => self.pause(draft, at, value),
             "analysis" => {
-                let run: Run = super::read(value).unwrap_or_default();
+                let run: Run = read(value).unwrap_or_default();
                 let is_whole = analyses.add(draft, &path, &run);
                 self.begins = Some(self.begins.unwrap_or(at).min(at));
                 if let Some(step) = self.last(at) {
@@ -136,7 +136,7 @@ impl Steps<'_> {
     }
 
     fn pause(&mut self, draft: &mut Draft, at: usize, value: &Value) {
-        let Pause { duration, rest } = super::read(value).unwrap_or_default();
+        let Pause { duration, rest } = read(value).unwrap_or_default();
         draft.rest(&format!("steps[{at}].pause"), &rest, &[]);
         let seconds = duration.as_ref().map(amounts::seconds_of);
         if seconds == Some(None) {
@@ -151,7 +151,7 @@ impl Steps<'_> {
 
     /// Headers one of which is enough become one rule.
     fn header_route(&mut self, draft: &mut Draft, path: &str, value: &Value) {
-        let route: HeaderRoute = super::read(value).unwrap_or_default();
+        let route: HeaderRoute = read(value).unwrap_or_default();
         draft.rest(path, &route.rest, &[]);
         if route.matches.is_empty() {
             return draft.changed(path, "a rule ends with its release, so this says nothing");
