@@ -137,7 +137,7 @@ fn is_split_document(text: &str) -> bool {
 }
 
 /// The objects of a document: those of a list, as `kubectl get -o yaml` prints several, else the document itself.
-fn objects(document: &Node) -> Vec<&Node> {
+pub(crate) fn objects(document: &Node) -> Vec<&Node> {
     let kind = document.get("kind").and_then(Node::scalar).unwrap_or_default();
     match document.get("items").map(|items| &items.content) {
         Some(Content::List(items)) if kind.ends_with("List") => items.iter().collect(),

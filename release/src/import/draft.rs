@@ -12,6 +12,7 @@ use crate::api::API_VERSION;
 use crate::api::v1alpha1::{Canary, CanaryRelease, Metadata, Routing, Spec, Stable};
 use crate::lifecycle::steps::{Check, Step};
 use crate::limits;
+use crate::validate::ROUTE_SETTINGS;
 
 /// A release under construction.
 #[derive(Debug)]
@@ -172,23 +173,11 @@ impl Draft {
 
     /// Carries settings of routes over where all routes have the same.
     pub(super) fn settings(&mut self, routes: &[(String, &Rest)]) {
-        const KNOWN: [&str; 10] = [
-            "timeout",
-            "retries",
-            "fault",
-            "corsPolicy",
-            "mirror",
-            "mirrorPercent",
-            "mirrorPercentage",
-            "mirrors",
-            "headers",
-            "rewrite",
-        ];
         let mut kept = Map::new();
         for (path, settings) in routes {
             for (name, value) in *settings {
                 let everywhere = routes.iter().all(|(_, other)| other.get(name) == Some(value));
-                match (KNOWN.contains(&name.as_str()), everywhere) {
+                match (ROUTE_SETTINGS.contains(&name.as_str()), everywhere) {
                     (true, true) => {
                         if kept.insert(name.clone(), value.clone()).is_none() {
                             self.carried(format!("{path}.{name}"), format!("becomes routing.http.{name}"));

@@ -137,6 +137,9 @@ pub(super) fn canary(object: &Object<'_>, objects: &[Object<'_>]) -> Result<Draf
     analysis::webhooks(&mut draft, &spec.analysis.webhooks, &mut gates);
     rules(&mut draft, &spec.analysis);
     let mut steps = steps(&mut draft, &spec.analysis);
+    if gates.first && !spec.analysis.matches.is_empty() {
+        draft.by_hand("match", "rules act at once: apply the release when what comes before the rollout is done");
+    }
     gates.apply(&mut steps);
     draft.steps(steps);
     if let Some(affinity) = &spec.analysis.session_affinity {

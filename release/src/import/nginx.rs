@@ -1,85 +1,20 @@
 //! An Ingress with the canary annotations of ingress-nginx, and the Ingress that it belongs to.
 
-use serde::Deserialize;
-use serde_json::Value;
-use serin_config::{Condition, KeySource, PathMatch, Sticky, Weight};
+mod ingress;
+
+use serin_config::{Condition, KeySource, Sticky, Weight};
 
 use super::amounts;
 use super::draft::Draft;
-use super::objects::{Object, Rest};
+use super::objects::Object;
 use super::rules::Outcome;
 use super::when::{Wanted, When};
 use crate::api::v1alpha1::Share;
 use crate::problem::Problem;
+use ingress::{Ingress, Rule};
 
 /// What annotations of ingress-nginx begin with.
 const PREFIX: &str = "nginx.ingress.kubernetes.io/";
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Ingress {
-    #[serde(default)]
-    rules: Vec<Rule>,
-    ingress_class_name: Option<String>,
-    #[serde(flatten)]
-    rest: Rest,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Rule {
-    #[serde(default)]
-    host: String,
-    #[serde(default)]
-    http: Http,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Http {
-    #[serde(default)]
-    paths: Vec<Path>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Path {
-    path: Option<String>,
-    path_type: Option<String>,
-    #[serde(default)]
-    backend: Backend,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Backend {
-    service: Option<Service>,
-    /// As in `extensions/v1beta1`.
-    service_name: Option<String>,
-    service_port: Option<Value>,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Service {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    port: Port,
-}
-
-#[derive(Clone, Debug, Default, Deserialize)]
-struct Port {
-    number: Option<u16>,
-}
-
-impl Backend {
-    fn name(&self) -> Option<&str> {
-        self.service.as_ref().map(|service| service.name.as_str()).or(self.service_name.as_deref())
-    }
-
-    fn port(&self) -> Option<u16> {
-        let older = || self.service_port.as_ref().and_then(Value::as_u64).and_then(|port| port.try_into().ok());
-        self.service.as_ref().and_then(|service| service.port.number).or_else(older)
-    }
-}
 
 /// Whether an object is an Ingress that is a canary.
 pub(super) fn is_canary(object: &Object<'_>) -> bool {
@@ -103,26 +38,36 @@ fn main<'o, 'n>(canary: &Object<'_>, spec: &Ingress, objects: &'o [Object<'n>]) 
 /// A release of an Ingress that is a canary.
 pub(super) fn ingress(object: &Object<'_>, objects: &[Object<'_>]) -> Result<Draft, Problem> {
     let spec: Ingress = object.spec()?;
-    let backend =
-        |spec: &Ingress| spec.rules.iter().flat_map(|rule| &rule.http.paths).map(|path| path.backend.clone()).next();
-    let Some((canary, port)) = backend(&spec).and_then(|backend| Some((backend.name()?.to_owned(), backend.port()))) else {
+    let first = spec.paths().first();
+    let Some((first, canary)) = first.and_then(|path| Some((path, path.backend.name()?.to_owned()))) else {
         return Ok(Draft::refused(&object.meta, "spec.rules", "no path leads to a Service"));
     };
     let main = main(object, &spec, objects);
-    let stable = main.as_ref().and_then(|(_, spec)| backend(spec)).and_then(|backend| backend.name().map(str::to_owned));
+    // The path that the canary shares with it.
+    let shared = main.as_ref().and_then(|(_, main)| {
+        let paths = || {
+            main.rules
+                .iter()
+                .filter(|rule| spec.rules.iter().any(|own| own.host == rule.host))
+                .flat_map(|rule| &rule.http.paths)
+        };
+        paths().find(|path| path.text() == first.text()).or_else(|| paths().next())
+    });
+    let stable = shared.and_then(|path| path.backend.name()).filter(|stable| *stable != canary).map(str::to_owned);
     let stripped = |name: &str| name.strip_suffix("-canary").unwrap_or(name).to_owned();
-    let service = stable.clone().filter(|stable| *stable != canary).unwrap_or_else(|| stripped(&canary));
-    let mut draft = Draft::new(&object.meta, service, "stable");
+    let mut draft = Draft::new(&object.meta, stable.clone().unwrap_or_else(|| stripped(&canary)), "stable");
     draft.rename(main.as_ref().map_or_else(|| stripped(&object.meta.name), |(object, _)| object.meta.name.clone()));
-    draft.spec.ports = port.into_iter().collect();
+    draft.spec.ports = first.backend.port().into_iter().collect();
     draft.canary("canary");
-    let paths = paths(&mut draft, &spec);
+    let paths = paths(&mut draft, &spec, &canary);
+    if let Some((_, main)) = &main {
+        beside(&mut draft, main, &spec);
+    }
     rules(&mut draft, object, paths.as_deref());
     weight(&mut draft, object, paths.as_deref());
     affinity(&mut draft, object, main.as_ref().map(|(object, _)| *object));
     hosts(&mut draft, &spec);
-    let names =
-        stable.filter(|stable| *stable != canary).map_or_else(|| canary.clone(), |stable| format!("{stable}, {canary}"));
+    let names = stable.map_or_else(|| canary.clone(), |stable| format!("{stable}, {canary}"));
     draft.by_hand(names, "one Service over both versions is needed");
     others(&mut draft, object);
     if let Some((main, spec)) = &main {
@@ -132,44 +77,50 @@ pub(super) fn ingress(object: &Object<'_>, objects: &[Object<'_>]) -> Result<Dra
     Ok(draft)
 }
 
-/// The condition of the canary's paths: none where it has all of them, `None` where they cannot be said.
-fn paths(draft: &mut Draft, spec: &Ingress) -> Option<Vec<(String, Condition)>> {
+/// The condition of each of the canary's paths: none where it has all of them, `None` where they cannot be said.
+fn paths(draft: &mut Draft, spec: &Ingress, canary: &str) -> Option<Vec<(String, Condition)>> {
+    let texts = |rule: &Rule| rule.http.paths.iter().map(|path| path.text().to_owned()).collect::<Vec<_>>();
+    let first = spec.rules.first().map(texts).unwrap_or_default();
+    if let Some(at) = spec.rules.iter().position(|rule| texts(rule) != first) {
+        let text = "hosts with different paths are several releases; import them one by one";
+        draft.lost(format!("spec.rules[{at}]"), text);
+        return None;
+    }
     let mut found: Vec<(String, Condition)> = Vec::new();
-    for (at, rule) in spec.rules.iter().enumerate() {
-        if rule.http.paths.iter().map(|path| &path.path).ne(spec
-            .rules
-            .iter()
-            .take(1)
-            .flat_map(|first| &first.http.paths)
-            .map(|path| &path.path))
-        {
-            draft.lost(
-                format!("spec.rules[{at}]"),
-                "hosts with different paths are several releases; import them one by one",
-            );
-            return None;
+    for (at, path) in spec.paths().iter().enumerate() {
+        let place = format!("spec.rules[0].http.paths[{at}]");
+        if path.backend.name() != Some(canary) {
+            draft.lost(place, format!("leads to another Service than `{canary}`; write another release for it"));
+            continue;
+        }
+        match path.condition() {
+            Ok(None) => return Some(Vec::new()),
+            Ok(Some(condition)) => found.push((path.rule(), condition)),
+            Err(text) => draft.lost(place, text),
         }
     }
-    for (at, path) in spec.rules.iter().take(1).flat_map(|rule| &rule.http.paths).enumerate() {
-        let text = path.path.clone().filter(|text| !text.is_empty()).unwrap_or_else(|| "/".to_owned());
-        let wanted = match path.path_type.as_deref() {
-            Some("Exact") => PathMatch { exact: Some(text.clone()), ..PathMatch::default() },
-            _ if text == "/" => return Some(Vec::new()),
-            Some("Prefix") => PathMatch { path_prefix: Some(text.trim_end_matches('/').to_owned()), ..PathMatch::default() },
-            _ if text.contains(['(', '[', '*', '+', '|', '$', '^', '\\']) => {
-                draft.lost(
-                    format!("spec.rules[0].http.paths[{at}]"),
-                    format!("`{text}` is a pattern of nginx's; write it as `path: {{regex: ...}}`"),
-                );
-                return None;
-            }
-            _ => PathMatch { prefix: Some(text.clone()), ..PathMatch::default() },
-        };
-        let name: String =
-            text.chars().map(|c| if c.is_ascii_alphanumeric() { c.to_ascii_lowercase() } else { '-' }).collect();
-        found.push((name.trim_matches('-').to_owned(), Condition::Path(wanted)));
+    Some(found).filter(|found| !found.is_empty())
+}
+
+/// Paths of the Ingress that the canary has not got stay with stable, as nginx takes the most specific one.
+fn beside(draft: &mut Draft, main: &Ingress, canary: &Ingress) {
+    let is_own = |text: &str| canary.paths().iter().any(|own| own.text() == text);
+    let is_below = |text: &str| canary.paths().iter().any(|own| text.starts_with(own.text()));
+    let hosts = main.rules.iter().filter(|rule| canary.rules.iter().any(|own| own.host == rule.host));
+    for path in hosts.flat_map(|rule| &rule.http.paths).filter(|path| !is_own(path.text())) {
+        let name = path.backend.name().unwrap_or_default().to_owned();
+        let place = format!("path {}", path.text());
+        draft.lost(&place, format!("leads to `{name}` beside the canary's paths; keep it in a VirtualService of your own, with routing.mode: delegate"));
+        if !is_below(path.text()) {
+            continue;
+        }
+        let mut when = When::default();
+        match path.condition() {
+            Ok(condition) => when.conditions.extend(condition),
+            Err(text) => when.lost(&place, text),
+        }
+        draft.rule(&place, path.rule(), when, Outcome::Elsewhere);
     }
-    Some(found)
 }
 
 /// Adds a rule to the canary for each path, and one to stable for all.
@@ -257,7 +208,6 @@ fn weight(draft: &mut Draft, object: &Object<'_>, paths: Option<&[(String, Condi
                     Weight::ALL => Outcome::Version("canary".to_owned()),
                     weight => Outcome::Split(vec![Share { version: "canary".to_owned(), weight }]),
                 };
-                let name = if name.is_empty() { "path" } else { name };
                 draft.rule("canary-weight", name, when, outcome);
             }
             let text = match paths.len() {

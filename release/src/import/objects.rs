@@ -6,6 +6,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
+use crate::file;
 use crate::problem::Problem;
 use crate::yaml::{Content, Node, from_node};
 
@@ -66,7 +67,7 @@ pub(super) fn read<T: DeserializeOwned>(value: &Value) -> Option<T> {
 /// All objects of the documents, those of lists included.
 pub(super) fn objects(documents: &[Node]) -> Result<Vec<Object<'_>>, Problem> {
     let mut found = Vec::new();
-    for node in documents.iter().flat_map(items) {
+    for node in documents.iter().flat_map(file::objects) {
         let head = |name: &str| node.get(name).and_then(Node::scalar);
         let (Some(version), Some(kind)) = (head("apiVersion"), head("kind")) else { continue };
         let meta = match node.get("metadata") {
@@ -77,15 +78,6 @@ pub(super) fn objects(documents: &[Node]) -> Result<Vec<Object<'_>>, Problem> {
         found.push(Object { group, kind, meta, node });
     }
     Ok(found)
-}
-
-/// The objects of a document: those of a list, as `kubectl get -o yaml` prints several, else the document itself.
-fn items(document: &Node) -> Vec<&Node> {
-    let kind = document.get("kind").and_then(Node::scalar).unwrap_or_default();
-    match document.get("items").map(|items| &items.content) {
-        Some(Content::List(items)) if kind.ends_with("List") => items.iter().collect(),
-        _ => vec![document],
-    }
 }
 
 /// The label `version` of the pods that a Service of the documents selects.

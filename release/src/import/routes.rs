@@ -63,7 +63,8 @@ pub(super) fn versions(routes: &[Route]) -> Vec<String> {
 /// Fills a release with routes. `stable` is stable's version where the source says it; else it is the one that gets most by default.
 pub(super) fn fill(draft: &mut Draft, routes: Vec<Route>, stable: Option<&str>) {
     let base = routes.iter().position(Route::takes_everything);
-    let usual = base.and_then(|at| routes.get(at)).filter(|route| !route.to.is_empty()).or_else(|| routes.last());
+    let usual = base.and_then(|at| routes.get(at)).filter(|route| !route.to.is_empty());
+    let usual = usual.or_else(|| routes.iter().rev().find(|route| !route.to.is_empty()));
     let stable = match (stable, usual) {
         (Some(stable), _) => stable.to_owned(),
         (None, None) => return,

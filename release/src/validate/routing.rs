@@ -8,7 +8,7 @@ use super::{Check, is_object_name};
 use crate::api::v1alpha1::{Routing, RoutingMode};
 
 /// Route settings that are carried over; the others would take the decision away from the filter.
-const ROUTE_SETTINGS: [&str; 10] = [
+pub(crate) const ROUTE_SETTINGS: [&str; 10] = [
     "timeout",
     "retries",
     "fault",
