@@ -161,6 +161,60 @@ fn a_field_that_is_not_understood_is_reported_wherever_it_stands() {
     assert!(silent.is_empty(), "{silent:#?}");
 }
 
+/// Each value below another one replaced or taken away, one at a time.
+fn mutated(value: &serde_json::Value, found: &mut Vec<serde_json::Value>) {
+    use serde_json::{Value, json};
+    let others =
+        [Value::Null, json!(""), json!("Ab_/*%"), json!(0), json!(1_000_000), json!(-1), json!([]), json!({}), json!([{}])];
+    let mut each = |inner: &Value, put: &dyn Fn(&mut Value, Value)| {
+        let mut below = others.to_vec();
+        mutated(inner, &mut below);
+        found.extend(below.into_iter().map(|inner| {
+            let mut whole = value.clone();
+            put(&mut whole, inner);
+            whole
+        }));
+    };
+    match value {
+        Value::Object(fields) => {
+            for (name, inner) in fields {
+                each(inner, &|whole, inner| whole[name.as_str()] = inner);
+            }
+        }
+        Value::Array(items) => {
+            for (at, inner) in items.iter().enumerate() {
+                each(inner, &|whole, inner| whole[at] = inner);
+            }
+        }
+        _ => {}
+    }
+}
+
+#[test]
+fn whatever_stands_there_each_release_is_valid() {
+    let mut releases = 0;
+    for case in cases() {
+        let objects: Vec<serde_json::Value> =
+            documents(&case.input).unwrap().iter().map(|node| from_node(node, "").unwrap()).collect();
+        for (at, object) in objects.iter().enumerate() {
+            let mut found = Vec::new();
+            mutated(object, &mut found);
+            // All of them take long; neighbours are much alike.
+            for object in found.into_iter().step_by(7) {
+                let mut objects = objects.clone();
+                objects[at] = object;
+                let text: Vec<String> = objects.iter().map(ToString::to_string).collect();
+                let Ok(imported) = import(&documents(&text.join("\n---\n")).unwrap()) else { continue };
+                for release in imported.releases {
+                    validate(&release, "x-serin-version").unwrap_or_else(|problems| panic!("{problems}\n{}", text[at]));
+                    releases += 1;
+                }
+            }
+        }
+    }
+    assert!(releases > 500, "{releases}");
+}
+
 /// Random routes, and who gets how much of a canary by them.
 mod shares {
     use proptest::prelude::*;
