@@ -117,6 +117,13 @@ pub(super) fn canary(object: &Object<'_>, objects: &[Object<'_>]) -> Result<Draf
     if spec.target_ref.kind.as_deref().is_some_and(|kind| kind != "Deployment") {
         return Ok(Draft::refused(&object.meta, "spec.targetRef.kind", "only a Deployment can be released"));
     }
+    if spec.provider.is_none() && spec.rest.contains_key("ingressRef") {
+        return Ok(Draft::refused(
+            &object.meta,
+            "spec.ingressRef",
+            "Serin decides in Istio's proxies, and this Canary is for an Ingress",
+        ));
+    }
     let target = spec.target_ref.name.clone();
     let service = spec.service.name.clone().unwrap_or_else(|| target.clone());
     let mut draft = Draft::new(&object.meta, service.clone(), "primary");
@@ -199,6 +206,7 @@ fn routing(draft: &mut Draft, service: &Service, gates: &mut Gates) {
         ("portName", None),
         ("appProtocol", None),
         ("trafficPolicy", own_rule),
+        ("gatewayRefs", Some("routes of the Gateway API are not written yet; write routing.gateways and routing.hosts")),
         ("portDiscovery", Some("list the ports, or leave `ports` out for all of HTTP")),
         ("apex", Some("Serin writes no Services, so nothing is added to their metadata")),
         ("primary", Some("Serin writes no Services, so nothing is added to their metadata")),

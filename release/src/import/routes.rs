@@ -60,26 +60,30 @@ pub(super) fn versions(routes: &[Route]) -> Vec<String> {
     found
 }
 
+/// The version that gets most of what a route takes which takes everything; else the one whose name says so, and the owner is asked.
+fn stable_of(draft: &mut Draft, routes: &[Route], base: Option<&Route>) -> Option<String> {
+    if let Some((base, (stable, is_one_of))) = base.and_then(|base| Some((base, base.largest()?))) {
+        match is_one_of {
+            true => {
+                draft
+                    .changed(&base.path, format!("several versions have the largest weight; `{stable}` is taken as stable"));
+            }
+            false => draft.carried(&base.path, format!("`{stable}` gets most by default, so it is stable")),
+        }
+        return Some(stable.to_owned());
+    }
+    let is_old = |version: &str| ["stable", "primary", "current", "active", "old"].contains(&version);
+    let stable = versions(routes).into_iter().min_by_key(|version| (!is_old(version), version.clone()))?;
+    let text = format!("no route takes everything, so `{stable}` is taken as stable; write another version if it is not");
+    draft.by_hand("stable.version", text);
+    Some(stable)
+}
+
 /// Fills a release with routes. `stable` is stable's version where the source says it; else it is the one that gets most by default.
 pub(super) fn fill(draft: &mut Draft, routes: Vec<Route>, stable: Option<&str>) {
     let base = routes.iter().position(Route::takes_everything);
-    let usual = base.and_then(|at| routes.get(at)).filter(|route| !route.to.is_empty());
-    let usual = usual.or_else(|| routes.iter().rev().find(|route| !route.to.is_empty()));
-    let stable = match (stable, usual) {
-        (Some(stable), _) => stable.to_owned(),
-        (None, None) => return,
-        (None, Some(usual)) => {
-            let (stable, tie) = usual.largest().map_or(("", false), |(version, tie)| (version, tie));
-            match tie {
-                true => draft.changed(
-                    &usual.path,
-                    format!("several versions have the largest weight; `{stable}` is taken as stable"),
-                ),
-                false => draft.carried(&usual.path, format!("`{stable}` gets most by default, so it is stable")),
-            }
-            stable.to_owned()
-        }
-    };
+    let stable = stable.map(str::to_owned);
+    let Some(stable) = stable.or_else(|| stable_of(draft, &routes, base.and_then(|at| routes.get(at)))) else { return };
     draft.spec.stable.version.clone_from(&stable);
     versions(&routes).iter().for_each(|version| draft.canary(version));
     for (at, route) in routes.into_iter().enumerate() {
