@@ -9,10 +9,12 @@ use serin_release::{Problem, file, yaml};
 use super::{Failure, Output, print};
 
 const EXAMPLES: &str = "\
-It reads Strategies of KubeSphere, Canaries of Flagger, Rollouts of Argo and of OpenKruise, Ingresses with the canary annotations of
-ingress-nginx, HTTPRoutes and VirtualServices. Pass what belongs to them in the same file: templates of an analysis, VirtualServices,
-DestinationRules, Services. The releases are YAML on standard output. The report is on standard error, a line each: KIND PATH: TEXT. What
-cannot be said in a release leads to fewer requests for the canary, never to more.
+It reads Strategies of KubeSphere, Canaries of Flagger, Rollouts of Argo and of OpenKruise, Ingresses with the canary annotations of \
+ingress-nginx, HTTPRoutes and VirtualServices. Pass what belongs to them in the same file: templates of an analysis, VirtualServices, \
+DestinationRules, Services.
+
+The releases are YAML on standard output. The report is on standard error, a line each: KIND PATH: TEXT. What cannot be said in a \
+release leads to fewer requests for the canary, never to more.
 
 Examples:
   serin import -f canary.yaml > release.yaml
@@ -28,7 +30,7 @@ pub(super) struct Import {
     /// End with exit code 3 if anything is lost.
     #[arg(long)]
     strict: bool,
-    /// Say of every field what became of it, also where it means the same.
+    /// Say also what means the same as before.
     #[arg(short, long)]
     verbose: bool,
     /// Output format; `json` is one object with `releases` and `report`.

@@ -140,6 +140,7 @@ impl Draft {
     pub(super) fn steps(&mut self, steps: Vec<Step>) {
         if let Some(canary) = self.spec.canaries.first_mut().filter(|_| !steps.is_empty()) {
             canary.weight = Weight::ALL;
+            self.carried("steps", format!("become {} steps", steps.len()));
         }
         self.spec.steps = steps;
     }

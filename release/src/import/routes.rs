@@ -129,6 +129,7 @@ fn weights(draft: &mut Draft, route: Route, stable: &str) {
         draft.changed(&route.path, ROUNDED);
     }
     for Share { version, weight } in shares {
+        draft.carried(&route.path, format!("becomes the weight {weight} of `{version}`"));
         draft.weight(&version, weight);
     }
 }

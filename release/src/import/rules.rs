@@ -87,7 +87,11 @@ pub(super) fn resolve(entries: Vec<Entry>, bare: &CanaryRelease) -> Resolved {
                 resolved.lost(&entry.path, format!("left out: {cause}"));
                 resolved.gone(&entry.path, share);
             }
-            None => resolved.rules.push(rule),
+            None => {
+                let text = format!("becomes the rule `{}`", rule.name);
+                resolved.report.push(Line::new(Kind::Carried, &entry.path, text));
+                resolved.rules.push(rule);
+            }
         }
     }
     resolved
