@@ -1,5 +1,6 @@
 //! The command line.
 
+mod analyze;
 #[cfg(feature = "cluster")]
 mod cleanup;
 #[cfg(feature = "cluster")]
@@ -55,6 +56,8 @@ enum Command {
     Explain(explain::Explain),
     /// Check a file without running anything.
     Validate(validate::Validate),
+    /// Show what the analysis of a release thinks of recorded counts.
+    Analyze(analyze::Analyze),
     /// Show who moves if a file is applied.
     Diff(diff::Diff),
     /// Print the split document that the filter reads.
@@ -154,6 +157,7 @@ pub fn run() -> ExitCode {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
+        Command::Analyze(analyze) => analyze.run(),
         Command::Diff(diff) => diff.run(),
         Command::Compile(compile) => compile.run(),
         #[cfg(feature = "cluster")]
