@@ -1,6 +1,8 @@
 //! The controller on a real API server, a real istiod and real Envoys, which `tests/stack/` starts in a network namespace.
 #![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+#[path = "cluster/analysis.rs"]
+mod analysis;
 #[path = "cluster/control.rs"]
 mod control;
 #[path = "cluster/definition.rs"]
@@ -69,6 +71,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         control::TESTS,
         steps::TESTS,
         proxies::TESTS,
+        analysis::TESTS,
         rollback::TESTS,
         stable::TESTS,
         faults::TESTS,
