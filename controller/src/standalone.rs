@@ -131,9 +131,11 @@ pub(crate) fn metrics_text() -> String {
 /// What a failure says.
 fn message(failure: Failure) -> String {
     match failure {
-        Failure::Failed(message) | Failure::Invalid(message) | Failure::Otherwise(message) | Failure::GaveUp(message) => {
-            message
-        }
+        Failure::Failed(message)
+        | Failure::Invalid(message)
+        | Failure::Otherwise(message)
+        | Failure::GaveUp(message)
+        | Failure::Person(message) => message,
     }
 }
 

@@ -3,6 +3,8 @@
 
 #[path = "cluster/analysis.rs"]
 mod analysis;
+#[path = "cluster/commands.rs"]
+mod commands;
 #[path = "cluster/control.rs"]
 mod control;
 #[path = "cluster/definition.rs"]
@@ -69,6 +71,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         rights::TESTS,
         lead::TESTS,
         control::TESTS,
+        commands::TESTS,
         steps::TESTS,
         proxies::TESTS,
         analysis::TESTS,
