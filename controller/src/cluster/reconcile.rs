@@ -290,6 +290,7 @@ impl Leader {
                 Ok(Some(object)) => {
                     self.wrote(Kind::CanaryRelease, object, Some(&resource.id));
                     self.events.emit(&resource, &before, &status);
+                    self.metrics.happened(&before, &status);
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -404,6 +404,11 @@ impl Status {
         Some(Control { hold, paused: own.paused, by, because, ..Control::default() })
     }
 
+    /// What happened since another status, newest first.
+    pub fn happened_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a HistoryEntry> {
+        self.history.iter().take_while(move |entry| before.history.first() != Some(entry))
+    }
+
     /// The history with what happened since.
     #[must_use]
     pub fn history_with(&self, happened: &[Happened], now: &str) -> Vec<HistoryEntry> {
