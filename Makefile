@@ -15,7 +15,7 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\
 PURE := serin-config serin-release serin-mesh serin-filter serin-module serin-tests
 
 .PHONY: help quick toolchain envoy build demo test test-envoys test-long check check-long deny advisories sbom chart image mesh stack bench \
-	bench-cluster bench-engine fuzz golden clean
+	bench-analysis bench-cluster bench-engine fuzz golden clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -68,6 +68,9 @@ bench-cluster: envoy ## measure the controller and istiod with 1 000 releases; n
 bench-engine: toolchain ## measure a decision beside Unleash's engine; counts need valgrind
 	cargo bench --locked -p serin-bench-engine --bench engine
 	cargo bench --locked -p serin-bench-engine --bench report -- --save $(CURDIR)/docs/bench-engine.json
+
+bench-analysis: toolchain ## simulate how often an analysis blames a good canary and how soon it finds a bad one; ARGS=--save
+	@cargo run --release --locked -p serin-bench-analysis -- $(ARGS)
 
 chart: ## check deploy/ and its Helm chart, without a cluster; needs Go
 	@tests/helm/check.sh

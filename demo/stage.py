@@ -146,14 +146,19 @@ class Connection:
         self.client = http.client.HTTPConnection(host, int(port), timeout=10)
 
     def ask(self, request):
-        """The version that answered, and its body."""
+        """The version that answered, and its body; an error is none of its answers."""
+        status, version, body = self.visit(request)
+        if status != 200:
+            text = body.decode(errors="replace")
+            raise StoryError(f"{request.path} as {request.person}: status {status}: {text}")
+        return version, body
+
+    def visit(self, request):
+        """The status of the answer, the version that it came from, and its body."""
         self.client.request("GET", request.path, headers={"host": HOST, **dict(request.all_headers())})
         answer = self.client.getresponse()
         body = answer.read()
-        if answer.status != 200:
-            text = body.decode(errors="replace")
-            raise StoryError(f"{request.path} as {request.person}: status {answer.status}: {text}")
-        return answer.headers["x-reviews-version"], body
+        return answer.status, answer.headers["x-reviews-version"], body
 
     def close(self):
         self.client.close()
@@ -191,9 +196,9 @@ def stop(process):
         process.wait()
 
 
-def start_reviews(stack, version):
+def start_reviews(stack, version, failing=0):
     """Starts a version of the service; says where it listens."""
-    command = [sys.executable, str(ROOT / "demo/reviews.py"), version, "--until-stdin-ends"]
+    command = [sys.executable, str(ROOT / "demo/reviews.py"), version, f"--failing={failing}", "--until-stdin-ends"]
     process = start(stack, command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     line = process.stdout.readline()
     if not line:
@@ -204,7 +209,7 @@ def start_reviews(stack, version):
 class Serin:
     """A running `serin standalone`, and the file that it serves."""
 
-    def __init__(self, stack, directory, v1, v2):
+    def __init__(self, stack, directory, v1, v2, v3):
         self.file = directory / "reviews.yaml"
         self.listen, self.admin = free_addresses(2)
         template = (ROOT / "demo/reviews.yaml").read_text(encoding="utf-8")
@@ -213,7 +218,7 @@ class Serin:
             ("127.0.0.1:8080", self.listen),
             ("127.0.0.1:9901", self.admin),
             ("127.0.0.1:9081", v1),
-            ("127.0.0.1:9082", v2),
+            ("127.0.0.1:9082]", f"{v2}], v3: [{v3}]"),
             ('accessLog: ""', f"accessLog: {json.dumps(str(directory / 'access.log'))}"),
         ]:
             template = replace(template, old, new)
@@ -263,6 +268,14 @@ class Serin:
             text = text[: text.index("  rules:\n")]
         if takeover:
             text += f"  takeover: {takeover}\n"
+        self.replace(text)
+
+    def release(self, spec):
+        """Replaces the release by one with other fields behind stable's."""
+        text = self.template[: self.template.index("  canaries:\n")]
+        self.replace(text + "  sticky: {by: [{cookie: user}]}\n" + spec)
+
+    def replace(self, text):
         with open(self.file.with_suffix(".next"), "w", encoding="utf-8") as file:
             file.write(text)
         os.replace(self.file.with_suffix(".next"), self.file)
@@ -324,11 +337,17 @@ class Serin:
 
     def all(self, requests):
         """The versions that answer requests, over a few connections."""
+        return self.spread(requests, lambda connection, request: connection.ask(request)[0])
 
+    def visits(self, requests):
+        """The statuses and versions of the answers, errors included."""
+        return self.spread(requests, lambda connection, request: connection.visit(request)[:2])
+
+    def spread(self, requests, ask):
         def part(mine):
             connection = Connection(self.listen)
             try:
-                return [connection.ask(request)[0] for request in mine]
+                return [ask(connection, request) for request in mine]
             finally:
                 connection.close()
 
@@ -336,7 +355,7 @@ class Serin:
         share = -(-len(requests) // CONNECTIONS)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
             parts = pool.map(part, [requests[at : at + share] for at in range(0, len(requests), share)])
-            return [version for mine in parts for version in mine]
+            return [answer for mine in parts for answer in mine]
 
 
 def replace(text, old, new):

@@ -170,13 +170,66 @@ class Story:
         back = [self.thousand("takeover: v1"), self.thousand("takeover: v1, and qa", header("qa"))]
         self.claim(not any(group.count("v2") for group in back), "v2 answers no request")
 
+        self.by_itself()
+
+    def by_itself(self):
+        """Canaries that go their way without anybody: one that is bad, and one that is good."""
+        self.title(
+            "A bad canary is rolled back by itself",
+            "v3 gets 10 % for an hour, then everybody. One in five of its answers is a 500, and nobody watches.",
+        )
+        analysed = "  analysis: {metrics: [{failures: {}, margin: 2%}]}\n"
+        steps = "  steps: [{weight: 10%, hold: 1h}, {weight: 100%}]\n"
+        self.serin.release("  canaries: [{version: v3}]\n" + steps + analysed)
+        after, _ = self.watch(lambda told: "RolledBack" in told)
+        self.claim(after < 30, f"{after:.0f} s after its first failure v3 gets nobody any more")
+        answers = self.serin.visits([Request(person) for person in PEOPLE])
+        self.claim(answers == [(200, "v1")] * len(PEOPLE), f"v1 answers all {len(PEOPLE)}, and no answer is an error")
+
+        self.title(
+            "A good canary goes to everybody by itself",
+            "v2 gets 10 %, 50 %, then everybody. Each step waits until v2 is shown to be no worse than v1.",
+        )
+        steps = "  steps: [{weight: 10%}, {weight: 50%}, {weight: 100%}]\n"
+        self.serin.release("  canaries: [{version: v2}]\n" + steps + analysed)
+        _, fell = self.watch(lambda told: "Completed" in told)
+        self.claim(not fell, "nobody who had v2 fell back on the way")
+
+    def watch(self, is_over, cap=90):
+        """Asks as a thousand persons again and again, and shows what serin says, until one of its lines ends it.
+
+        Answers with the seconds since the first failure, and with how many persons have left a canary.
+        """
+        requests = [Request(person) for person in PEOPLE]
+        begun, failed, had, fell, heard = time.monotonic(), None, set(), 0, len(self.serin.lines)
+        while True:
+            self.serin.check()
+            answers = self.serin.visits(requests)
+            now = time.monotonic()
+            on = {person for person, (_, version) in zip(PEOPLE, answers) if version != "v1"}
+            errors = sum(status != 200 for status, _ in answers)
+            failed = failed or (now if errors else None)
+            fell, had = fell + len(had - on), on
+            told = [line for line in self.serin.lines[heard:] if "bookinfo/reviews" in line]
+            heard += len(self.serin.lines[heard:])
+            bar = LOOK.bar(len(PEOPLE) - len(on), len(on))
+            wrong = LOOK.bad(f"{errors} errors") if errors else ""
+            if told or now - begun < 1:
+                say(f"   {now - begun:>4.0f} s  {len(PEOPLE) - len(on):>4} {bar} {len(on):>4}  {wrong}")
+            for line in told:
+                say(f"           {LOOK.dim(line.split('bookinfo/reviews: ')[-1])}")
+            if any(is_over(line) for line in told):
+                return now - (failed or now), fell
+            if now - begun > cap:
+                raise StoryError(f"it does not end within {cap} s:\n{self.serin.log()}")
+
     def summary(self, seconds):
         say(f"\n{LOOK.bold('Summary')}\n   {'requests with':<22} {'v1':>5} {'v2':>5}     explain         why")
         for group in self.groups:
             v1, v2 = (LOOK.version(version, f"{group.count(version):>5}") for version in ("v1", "v2"))
             why = ", ".join(reason for reason, _ in group.reasons.most_common())
             say(f"   {group.label:<22} {v1} {v2}     {group.explained()} {LOOK.good('equal')}  {LOOK.dim(why)}")
-        say(f"   {self.serin.requests} requests through Envoy in {seconds:.1f} s, each answered as `serin explain` says")
+        say(f"   {self.serin.requests} requests through Envoy in {seconds:.1f} s, each of the table's answered as `serin explain` says")
 
 
 def shown(path):
@@ -224,12 +277,13 @@ def perform(stack, keep):
         directory = Path(tempfile.mkdtemp(prefix="serin-demo-"))
         stack.callback(shutil.rmtree, directory, ignore_errors=True)
     v1, v2 = (start_reviews(stack, version) for version in ("v1", "v2"))
+    v3 = start_reviews(stack, "v3", failing=5)
     path = f"   a user {LOOK.arrow} Envoy with Serin's filter {LOOK.arrow} "
     say(LOOK.bold("Serin: a canary release of Bookinfo's reviews, sticky per user") + "\n")
     say(path + LOOK.version("v1", f"reviews v1, no stars     {LOOK.light * 3}"))
     say(" " * len(path) + LOOK.version("v2", f"reviews v2, black stars  {LOOK.full * 3}"))
     say(f"\n   {LOOK.dim('starting two versions of reviews and `serin standalone` ...')}")
-    serin = Serin(stack, directory, v1, v2)
+    serin = Serin(stack, directory, v1, v2, v3)
     say(f"   {LOOK.dim(f'serving on {serin.listen} after {time.monotonic() - started:.1f} s')}")
     story = Story(serin)
     story.tell()

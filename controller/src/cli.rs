@@ -1,19 +1,42 @@
 //! The command line.
 
+mod analyze;
+#[cfg(feature = "cluster")]
+mod ask;
 #[cfg(feature = "cluster")]
 mod cleanup;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod compile;
+#[cfg(feature = "cluster")]
+mod create;
+#[cfg(feature = "cluster")]
+mod delete;
 mod diff;
 #[cfg(feature = "cluster")]
 mod document;
 mod explain;
 mod import;
 #[cfg(feature = "cluster")]
+mod finish;
+#[cfg(feature = "cluster")]
+mod goal;
+#[cfg(feature = "cluster")]
+mod list;
+#[cfg(feature = "cluster")]
 mod person;
 mod reference;
+#[cfg(feature = "cluster")]
+mod screen;
+#[cfg(feature = "cluster")]
+mod show;
+#[cfg(feature = "cluster")]
+mod status;
+#[cfg(feature = "cluster")]
+mod table;
 mod validate;
+#[cfg(feature = "cluster")]
+mod view;
 
 use std::fmt;
 use std::path::PathBuf;
@@ -33,7 +56,9 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 somebody moves (`diff --exit-code`) or something is lost (`import --strict`).";
+const EXIT_CODES: &str =
+    "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 it came otherwise (rolled back, refused, somebody moves, \
+     something is lost), 4 it did not come in time, 5 a person is needed.";
 
 const COMPLETION_EXAMPLES: &str = "\
 Load it in the start file of your shell, as in eval \"$(serin completion bash)\".
@@ -55,6 +80,8 @@ enum Command {
     Explain(explain::Explain),
     /// Check a file without running anything.
     Validate(validate::Validate),
+    /// Show what the analysis of a release thinks of recorded counts.
+    Analyze(analyze::Analyze),
     /// Show who moves if a file is applied.
     Diff(diff::Diff),
     /// Turn the objects of other tools into CanaryReleases, and say what could not be carried over.
@@ -64,6 +91,24 @@ enum Command {
     /// Print the split document that proxies of a cluster have.
     #[cfg(feature = "cluster")]
     Document(document::Document),
+    /// Create a release of a Service.
+    #[cfg(feature = "cluster")]
+    Create(Box<create::Create>),
+    /// Show the releases of a cluster.
+    #[cfg(feature = "cluster")]
+    List(list::List),
+    /// Show all of one release.
+    #[cfg(feature = "cluster")]
+    Show(show::Show),
+    /// Wait for a release, with a line for each change.
+    #[cfg(feature = "cluster")]
+    Status(status::Status),
+    /// Make the canary that has everybody stable.
+    #[cfg(feature = "cluster")]
+    Finish(finish::Finish),
+    /// Delete a release.
+    #[cfg(feature = "cluster")]
+    Delete(delete::Delete),
     /// Send everybody of a canary back to stable.
     #[cfg(feature = "cluster")]
     Rollback(person::Rollback),
@@ -126,8 +171,10 @@ pub enum Failure {
     Failed(String),
     /// What was asked for was done, and what came is not what was hoped for: exit code 3. The answer has said why, else the text does.
     Otherwise(String),
-    /// What was asked for was written, and nobody has taken it up in time: exit code 4.
+    /// What was waited for has not come in time: exit code 4.
     GaveUp(String),
+    /// It goes on only when a person acts: exit code 5. The answer has said how, else the text does.
+    Person(String),
 }
 
 impl From<Problem> for Failure {
@@ -156,11 +203,24 @@ pub fn run() -> ExitCode {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
+        Command::Analyze(analyze) => analyze.run(),
         Command::Diff(diff) => diff.run(),
         Command::Import(import) => import.run(),
         Command::Compile(compile) => compile.run(),
         #[cfg(feature = "cluster")]
         Command::Cleanup(cleanup) => cleanup.run(),
+        #[cfg(feature = "cluster")]
+        Command::Create(create) => create.run(),
+        #[cfg(feature = "cluster")]
+        Command::List(list) => list.run(),
+        #[cfg(feature = "cluster")]
+        Command::Show(show) => show.run(),
+        #[cfg(feature = "cluster")]
+        Command::Status(status) => status.run(),
+        #[cfg(feature = "cluster")]
+        Command::Finish(finish) => finish.run(),
+        #[cfg(feature = "cluster")]
+        Command::Delete(delete) => delete.run(),
         #[cfg(feature = "cluster")]
         Command::Rollback(rollback) => rollback.run(),
         #[cfg(feature = "cluster")]
@@ -187,6 +247,7 @@ pub fn run() -> ExitCode {
         Err(Failure::Failed(message)) => (1, message),
         Err(Failure::Otherwise(message)) => (3, message),
         Err(Failure::GaveUp(message)) => (4, message),
+        Err(Failure::Person(message)) => (5, message),
     };
     if !message.is_empty() {
         report_error(&message);

@@ -7,6 +7,7 @@
 
 mod access_log;
 mod admin;
+mod analysis;
 mod changes;
 pub(crate) mod edge;
 mod envoy;
@@ -37,7 +38,7 @@ use serin_config::Split;
 use serin_release::api::standalone::StandaloneSpec;
 use serin_release::api::v1alpha1::CanaryRelease;
 use serin_release::file::Manifest;
-use serin_release::{Checked, Problems, State};
+use serin_release::{Checked, Moment, Problems, State};
 
 pub use state::kept as kept_state;
 pub(crate) use state::place as state_place;
@@ -69,7 +70,7 @@ impl Standalone {
     /// The file is not valid, or Envoy does not run.
     pub fn run(self) -> Result<(), Failure> {
         if self.check {
-            let served = text::parse(&self.file, &text::read_now(&self.file), &State::default(), None).1?;
+            let served = text::parse(&self.file, &text::read_now(&self.file), &State::default(), &Moment::default()).1?;
             let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
             let services = count(served.spec.services.len(), "service");
             let releases = count(served.checked.split.len(), "release");
@@ -96,7 +97,7 @@ impl Standalone {
 /// # Errors
 /// What is wrong with it.
 pub fn check(path: &Path, manifest: Manifest) -> Result<(Checked, Vec<String>), Problems> {
-    let served = resolve::resolve(path, manifest, &State::default(), None)?;
+    let served = resolve::resolve(path, manifest, &State::default(), &Moment::default())?;
     Ok((served.checked, served.warnings))
 }
 
@@ -117,7 +118,8 @@ pub(crate) struct Proxied {
 /// # Errors
 /// What is wrong with it.
 pub(crate) fn proxied(path: &Path, manifest: Manifest, previous: &State) -> Result<Proxied, Problems> {
-    let resolve::Served { spec, defaults, releases, checked, .. } = resolve::resolve(path, manifest, previous, None)?;
+    let resolve::Served { spec, defaults, releases, checked, .. } =
+        resolve::resolve(path, manifest, previous, &Moment::default())?;
     Ok(Proxied { spec, defaults, releases, split: checked.split })
 }
 
@@ -129,9 +131,11 @@ pub(crate) fn metrics_text() -> String {
 /// What a failure says.
 fn message(failure: Failure) -> String {
     match failure {
-        Failure::Failed(message) | Failure::Invalid(message) | Failure::Otherwise(message) | Failure::GaveUp(message) => {
-            message
-        }
+        Failure::Failed(message)
+        | Failure::Invalid(message)
+        | Failure::Otherwise(message)
+        | Failure::GaveUp(message)
+        | Failure::Person(message) => message,
     }
 }
 

@@ -22,6 +22,8 @@ pub enum ConditionType {
     TakenOver,
     /// A person's word acts instead of the spec.
     Overridden,
+    /// Canaries are shown to be no worse than stable.
+    Healthy,
 }
 
 /// Whether a release that comes to a reason has an event for it.
@@ -171,11 +173,24 @@ reasons! {
         ControlInvalid "Invalid" false Warning
             "The CanaryControl of the same name cannot be read, so nothing of it acts."
     }
+    Healthy {
+        Good "Good" true Return
+            "Each canary is shown to be no worse than stable in each metric. Steps go on."
+        Undecided "Undecided" false Quiet
+            "Neither good nor bad is shown yet. Steps wait, and the message says how far it is."
+        NoData "NoData" false Warning
+            "A canary had no request lately, or the metric source does not answer. Steps wait, and nobody is rolled back for it."
+        NoSource "NoSource" false Warning
+            "There is no metric source to ask for counts, so that steps wait. Correct `spec.analysis.source`, or ask the administrator for one (`--metrics`)."
+        Failing "Failing" false Warning
+            "A canary is shown to be worse than stable, or above its limit. It gets nobody any more, unless `spec.analysis.onFail` is `hold`. Another version begins again; `serin resume --retry` tries the same one again."
+    }
 }
 
 impl ConditionType {
     /// All types, in the order of a status.
-    pub const ALL: [Self; 5] = [Self::Accepted, Self::Ready, Self::Programmed, Self::TakenOver, Self::Overridden];
+    pub const ALL: [Self; 6] =
+        [Self::Accepted, Self::Ready, Self::Programmed, Self::TakenOver, Self::Overridden, Self::Healthy];
 
     /// Its name, as in a status.
     #[must_use]
@@ -186,6 +201,7 @@ impl ConditionType {
             Self::Programmed => "Programmed",
             Self::TakenOver => "TakenOver",
             Self::Overridden => "Overridden",
+            Self::Healthy => "Healthy",
         }
     }
 
@@ -200,6 +216,9 @@ impl ConditionType {
             Self::Programmed => "Whether routes and filter are as the spec wants them.",
             Self::TakenOver => "Whether one canary gets every request, as `spec.takeover` or a CanaryControl asks.",
             Self::Overridden => "Whether a person's word, in the CanaryControl of the same name, acts instead of the spec.",
+            Self::Healthy => {
+                "Whether canaries are shown to be no worse than stable; only where the release has an analysis. While that is not known it is `Unknown`."
+            }
         }
     }
 
@@ -229,10 +248,14 @@ impl Reason {
         self.facts().holds
     }
 
-    /// The status of the condition: `True` or `False`.
+    /// The status of the condition: `True`, `False` or `Unknown`.
     #[must_use]
     pub const fn status(self) -> &'static str {
-        if self.holds() { "True" } else { "False" }
+        match self {
+            Self::Undecided | Self::NoData | Self::NoSource => "Unknown",
+            known if known.holds() => "True",
+            _ => "False",
+        }
     }
 
     /// Whether it has an event.

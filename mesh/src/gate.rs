@@ -90,7 +90,12 @@ pub struct Work {
 impl Work {
     fn new(release: &CanaryRelease, resource: &Resource, before: Option<&Entry>) -> Self {
         let target = Target::in_mesh(release);
-        let kept = before.map(|entry| Kept { allocation: entry.allocation.clone(), split: entry.wanted.clone(), run: None });
+        let kept = before.map(|entry| Kept {
+            allocation: entry.allocation.clone(),
+            split: entry.wanted.clone(),
+            run: None,
+            analysis: None,
+        });
         let previous = Previous { allocation: Some(&resource.status.allocation), kept: kept.as_ref() };
         let Kept { allocation, split: wanted, .. } = entry::of(release, &target, previous);
         let automata = before.map(|entry| entry.automata.clone()).unwrap_or_default();

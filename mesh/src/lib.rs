@@ -6,6 +6,7 @@
 //! Pure: nothing here knows a cluster's client, a runtime or a command line. Time and objects come in, what to write goes out.
 //! What is particular to a kind of mesh stands behind [`home::Home`].
 
+pub mod analysis;
 pub mod capacity;
 pub mod check;
 pub mod cleanup;

@@ -5,12 +5,16 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serin_release::api::v1alpha1::{CanaryRelease, ControlStatus, HistoryEntry, Status, StatusCondition};
+use serin_release::compile::is_kept;
 use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live::{live as live_release, weights};
 use serin_release::lifecycle::plan::{Planned, Progress, Signals};
 use serin_release::lifecycle::run::{Run, RunState};
 use serin_release::lifecycle::schedule::frozen;
+use serin_release::lifecycle::verdict::Verdict;
+use serin_release::lifecycle::verdict::status::AnalysisStatus;
 
+use crate::analysis::Told;
 use crate::conditions::{Condition, ConditionType, Reason};
 use crate::entry::{Entry, buckets_of};
 use crate::references::References;
@@ -30,6 +34,12 @@ pub struct Life {
     pub control: Option<ControlStatus>,
     /// How far the steps have come, for the status.
     pub run: Option<Run>,
+    /// What is thought of its canaries, for the status.
+    pub analysis: Option<AnalysisStatus>,
+    /// Why nobody is asked for counts.
+    pub no_source: Option<String>,
+    /// Whether an analysis is under way.
+    pub is_analysed: bool,
     /// What happened until now, newest first.
     pub history: Vec<HistoryEntry>,
 }
@@ -61,6 +71,24 @@ impl Life {
         })
     }
 
+    /// What is thought of the canaries; `None` without an analysis.
+    #[must_use]
+    pub fn healthy(&self) -> Option<Condition> {
+        let analysis = self.analysis.as_ref()?;
+        if let Some(cause) = &self.no_source {
+            return Some(Condition::new(Reason::NoSource, cause));
+        }
+        let reason = match analysis.verdict {
+            Verdict::Good => Reason::Good,
+            Verdict::Undecided => Reason::Undecided,
+            Verdict::NoData => Reason::NoData,
+            Verdict::Failing => Reason::Failing,
+        };
+        let worst = analysis.metrics.iter().find(|metric| metric.verdict == analysis.verdict);
+        let told = worst.map(|metric| format!("{}: {}", metric.name, metric.because));
+        Some(Condition::new(reason, told.unwrap_or_else(|| "nothing was counted yet".to_owned())))
+    }
+
     /// A status with what acts of a control, how far the steps have come, and what happened.
     #[must_use]
     pub fn kept(&self, status: Status) -> Status {
@@ -68,6 +96,7 @@ impl Life {
             control_generation: Some(self.word.generation).filter(|generation| *generation > 0),
             control: self.control.clone(),
             run: self.run.clone(),
+            analysis: self.analysis.clone(),
             history: self.history.clone(),
             ..status
         }
@@ -88,7 +117,8 @@ impl Life {
         // Who is served less than the weights say shows only in what is published meanwhile.
         let waits = planned.progress.run.as_ref().filter(|run| run.state == RunState::NotReady).map(|_| LOOK);
         let counts = planned.progress.run.as_ref().filter(|run| run.state.counts()).map(|_| KEEP);
-        due.into_iter().chain(waits).chain(counts).min()
+        let analysed = self.analysis.as_ref().filter(|_| self.is_analysed).map(|_| TELL);
+        due.into_iter().chain(waits).chain(counts).chain(analysed).min()
     }
 }
 
@@ -97,10 +127,23 @@ const LOOK: Duration = Duration::from_secs(10);
 /// How old what is kept of the time that counts may be: a longer gap does not count as a whole.
 const KEEP: Duration = Duration::from_secs(240);
 
+/// How often a status shows how far an analysis is.
+const TELL: Duration = Duration::from_secs(60);
+
+/// What is shown of an analysis: the one before while it says the same, for a while.
+fn shown(now: &AnalysisStatus, before: Option<&AnalysisStatus>) -> AnalysisStatus {
+    let says = |status: &AnalysisStatus| {
+        let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
+        (status.verdict, status.run.clone(), status.step, verdicts)
+    };
+    let is_fresh = |before: &&AnalysisStatus| now.at.duration_since(before.at).unsigned_abs() < TELL;
+    before.filter(|before| says(before) == says(now)).filter(is_fresh).unwrap_or(now).clone()
+}
+
 /// What is kept of a run: the one before while nothing but the time differs.
 fn run(planned: &Planned, release: &CanaryRelease, before: Option<&Run>) -> Option<Run> {
     let run = planned.progress.run.clone()?;
-    if release.spec.steps.is_empty() && run.failed.is_empty() {
+    if !is_kept(&release.spec, &run) {
         return None;
     }
     let Some(before) = before else { return Some(run) };
@@ -112,7 +155,8 @@ fn run(planned: &Planned, release: &CanaryRelease, before: Option<&Run>) -> Opti
 }
 
 /// What is seen of a release, as far as its life depends on it.
-fn signals(release: &CanaryRelease, references: &References, entry: Option<&Entry>, now: Timestamp) -> Signals {
+fn signals(release: &CanaryRelease, surroundings: Surroundings<'_>, now: Timestamp) -> Signals {
+    let Surroundings { references, entry, told } = surroundings;
     let least = |version: &str| {
         let canary = release.spec.canaries.iter().find(|canary| canary.version == version);
         canary.and_then(|canary| canary.min_ready).unwrap_or(1).max(1)
@@ -124,7 +168,10 @@ fn signals(release: &CanaryRelease, references: &References, entry: Option<&Entr
     };
     let lacking = release.spec.canaries.iter().map(|canary| &canary.version).filter(lacks).cloned().collect();
     let frozen = references.freeze.as_deref().and_then(|text| frozen(text, now));
-    Signals { ready, lacking, frozen, ..Signals::default() }
+    let analysed = told.map(|told| &told.analysed);
+    let verdicts = analysed.map(|analysed| analysed.verdicts.clone()).unwrap_or_default();
+    let judged = analysed.map(|analysed| (analysed.status.run.clone(), analysed.status.step));
+    Signals { ready, lacking, verdicts, judged, frozen }
 }
 
 /// What a spec says of its canaries.
@@ -138,16 +185,30 @@ fn spec_says(release: &CanaryRelease) -> String {
     }
 }
 
+/// What is seen of a release.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// What concerns it.
+    pub references: &'a References,
+    /// What is or will be published of it.
+    pub entry: Option<&'a Entry>,
+    /// What is thought of its canaries.
+    pub told: Option<&'a Told>,
+}
+
 /// The release as it acts now, by what is seen of it and published of it. One that leaves, or whose text says nothing, is as it was.
 #[must_use]
-pub fn live(
-    resource: &Arc<Resource>,
-    references: &References,
-    entry: Option<&Entry>,
-    now: Timestamp,
-) -> (Arc<Resource>, Life) {
-    let signals = |release: &CanaryRelease| signals(release, references, entry, now);
-    live_with(resource, references.word.clone(), signals, now)
+pub fn live(resource: &Arc<Resource>, surroundings: Surroundings<'_>, now: Timestamp) -> (Arc<Resource>, Life) {
+    let word = surroundings.references.word.clone();
+    let (acting, life) = live_with(resource, word, |release| signals(release, surroundings, now), now);
+    let before = resource.status.analysis.as_ref();
+    let is_asked_for = resource.parsed.as_ref().is_ok_and(|release| release.spec.analysis.is_some());
+    let analysis = match surroundings.told {
+        Some(told) => Some(shown(&told.analysed.status, before)),
+        None => before.filter(|_| is_asked_for).cloned(),
+    };
+    let no_source = surroundings.told.and_then(|told| told.no_source.clone());
+    (acting, Life { analysis, no_source, is_analysed: surroundings.told.is_some(), ..life })
 }
 
 /// The release as a person's word leaves it, whatever else is seen of it.
@@ -171,7 +232,8 @@ fn live_with(
     });
     let Some((release, lived)) = lived else {
         let (control, run, history) = (status.control.clone(), status.run.clone(), status.history.clone());
-        return (Arc::clone(resource), Life { word, control, run, history, ..Life::default() });
+        let analysis = status.analysis.clone();
+        return (Arc::clone(resource), Life { word, control, run, analysis, history, ..Life::default() });
     };
     let at = now.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
     let planned = lived.planned;
@@ -183,6 +245,7 @@ fn live_with(
         spec: spec_says(release),
         planned: Some(planned),
         word,
+        ..Life::default()
     };
     let mut acting = Resource::clone(resource);
     acting.parsed = Ok(lived.release);

@@ -26,6 +26,10 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
         if let Some(overridden) = pass.life.overridden(&before.conditions) {
             put(&mut conditions, overridden.at(&before.conditions, resource.generation, now));
         }
+        match pass.life.healthy() {
+            Some(healthy) => put(&mut conditions, healthy.at(&before.conditions, resource.generation, now)),
+            None => conditions.retain(|condition| condition.kind != ConditionType::Healthy.name()),
+        }
         for condition in of_outcome(pass, outcome, trouble) {
             put(&mut conditions, condition.at(&before.conditions, resource.generation, now));
         }
@@ -100,7 +104,8 @@ fn first_bad(conditions: &[StatusCondition]) -> Option<&StatusCondition> {
             reason,
             Reason::TakeoverNotReady | Reason::TakeoverPending | Reason::ControlVoid | Reason::ControlInvalid
         );
-        !reason.holds() && (!matches!(reason.kind(), ConditionType::TakenOver | ConditionType::Overridden) || waits)
+        let quiet = matches!(reason.kind(), ConditionType::TakenOver | ConditionType::Overridden);
+        !reason.holds() && (!quiet || waits) && *reason != Reason::Undecided
     });
     bad.map(|(condition, _)| condition)
 }

@@ -13,7 +13,7 @@ use serin_mesh::check::check;
 use serin_mesh::documents::{Filter, Module};
 use serin_mesh::home::istio::Istio;
 use serin_mesh::home::{Home, store};
-use serin_mesh::life::{Life, live};
+use serin_mesh::life::{Life, Surroundings, live};
 use serin_mesh::names::{routing_key, routing_value};
 use serin_mesh::order::{Pace, versions_of};
 use serin_mesh::outcome::Outcome;
@@ -228,7 +228,7 @@ impl Cluster {
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
         let time = Timestamp::UNIX_EPOCH + (self.now - self.begun);
-        let (resource, life) = live(&resource, &references, entry, time);
+        let (resource, life) = live(&resource, Surroundings { references: &references, entry, told: None }, time);
         let pass = Pass {
             resource: &resource,
             references: &references,

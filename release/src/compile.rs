@@ -4,15 +4,18 @@
 //! CanaryRelease ─ validate ─ weights ─► Allocation ─ entry ─► SplitDocument ─ Split::compile ─► Checked
 //! ```
 
-use serin_config::{Split, SplitDocument};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serin_config::{Split, SplitDocument};
 
-use crate::api::v1alpha1::CanaryRelease;
+use crate::api::v1alpha1::{CanaryRelease, Spec};
 use crate::entry::{self, Previous};
 use crate::lifecycle::live::{live, weights};
 use crate::lifecycle::plan::{Planned, Progress, Signals};
 use crate::lifecycle::run::{Happened, Run};
+use crate::lifecycle::verdict::status::AnalysisStatus;
+use crate::lifecycle::verdict::watch::Verdicts;
 use crate::problem::{Problem, Problems};
 use crate::served::Limits;
 use crate::state::{Kept, State};
@@ -34,10 +37,27 @@ pub struct Checked {
     pub look_at: Option<Timestamp>,
 }
 
+/// What is known of a release beside its text and what was kept of it.
+#[derive(Clone, Debug)]
+pub struct Analysed {
+    /// What is thought of its canaries, at the step that was kept.
+    pub verdicts: Verdicts,
+    /// The analysis, to be kept.
+    pub status: AnalysisStatus,
+}
+
+/// The time, and what came of canaries until then.
+#[derive(Clone, Debug, Default)]
+pub struct Moment {
+    /// Steps go on until then; without it they stay where they were looked at last.
+    pub now: Option<Timestamp>,
+    /// Analyses, by the ids of their releases.
+    pub analysed: BTreeMap<String, Analysed>,
+}
+
 /// Turns releases with their targets into a checked document.
 ///
-/// `settings` is a document without splits, whose other fields are kept. Steps go on until `now`; without it they stay where they were
-/// looked at last.
+/// `settings` is a document without splits, whose other fields are kept.
 ///
 /// # Errors
 /// What is wrong with each release, else the first thing that the engine refuses, with the path in the release's own text.
@@ -45,7 +65,7 @@ pub fn compile(
     releases: &[(CanaryRelease, Target)],
     previous: &State,
     settings: SplitDocument,
-    now: Option<Timestamp>,
+    moment: &Moment,
 ) -> Result<Checked, Problems> {
     let mut document = settings;
     let mut state = State::default();
@@ -59,7 +79,7 @@ pub fn compile(
         let kept = previous.0.get(&id);
         let status = release.status.as_ref().map(|status| &status.allocation);
         let previous = Previous { allocation: kept.map(|kept| &kept.allocation).or(status), kept };
-        let acting = match acting(release, previous, now) {
+        let acting = match acting(release, previous, moment) {
             Ok(acting) => acting,
             Err(cause) => {
                 problems.push(Problem::of_sentence("spec.schedule.timeZone", &cause).in_object(id));
@@ -69,7 +89,9 @@ pub fn compile(
         let Acting { release: acting, run, happened: new, look_at: due } = acting;
         happened.extend(new.into_iter().map(|happened| (id.clone(), happened)));
         look_at = look_at.into_iter().chain(due).min();
-        let kept = Kept { run, ..entry::of(&acting, target, previous) };
+        let analysed = moment.analysed.get(&id).map(|analysed| analysed.status.clone());
+        let analysis = analysed.or_else(|| previous.kept.and_then(|kept| kept.analysis.clone()));
+        let kept = Kept { run, analysis, ..entry::of(&acting, target, previous) };
         // Who is rolled back keeps the buckets, and stable serves them.
         let limits = Limits { waiting: acting.banned, ..Limits::default() };
         document.splits.push(limits.serve(&kept.split));
@@ -82,6 +104,12 @@ pub fn compile(
     Ok(Checked { document, split, state, happened, look_at })
 }
 
+/// Whether a run says something that the spec does not.
+#[must_use]
+pub fn is_kept(spec: &Spec, run: &Run) -> bool {
+    !spec.steps.is_empty() || spec.analysis.is_some() || !run.failed.is_empty()
+}
+
 /// A release as it acts.
 struct Acting {
     release: CanaryRelease,
@@ -91,23 +119,28 @@ struct Acting {
 }
 
 /// The release as its steps and a person's word leave it. A file names addresses, and each of its versions is taken for ready.
-fn acting(release: &CanaryRelease, previous: Previous<'_>, now: Option<Timestamp>) -> Result<Acting, String> {
+fn acting(release: &CanaryRelease, previous: Previous<'_>, moment: &Moment) -> Result<Acting, String> {
     let spec = &release.spec;
-    if release.word.is_none() && spec.steps.is_empty() {
+    if release.word.is_none() && spec.steps.is_empty() && spec.analysis.is_none() {
         return Ok(Acting { release: release.clone(), run: None, happened: Vec::new(), look_at: None });
     }
     let word = release.word.clone().unwrap_or_default();
     let status = release.status.as_ref().and_then(|status| status.run.clone());
     let run = previous.kept.map_or(status, |kept| kept.run.clone());
     // Who only reads lets no step go on.
+    let now = moment.now;
     let frozen = (now.is_none() && run.is_some()).then(|| (None, String::new()));
     let now = now.or(run.as_ref().map(|run| run.seen)).unwrap_or(Timestamp::UNIX_EPOCH);
     let weights = previous.allocation.map(|allocation| weights(&allocation.base)).unwrap_or_default();
     // What a person says is told by who sees it come and go.
     let progress = Progress { run, weights, control: Some(word.clone()) };
     let ready = spec.canaries.iter().map(|canary| canary.version.clone()).collect();
-    let lived = live(release, &word, &progress, &Signals { ready, frozen, ..Signals::default() }, now)?;
+    let analysed = moment.analysed.get(&release.id());
+    let verdicts = analysed.map(|analysed| analysed.verdicts.clone()).unwrap_or_default();
+    let judged = analysed.map(|analysed| (analysed.status.run.clone(), analysed.status.step));
+    let signals = Signals { ready, frozen, verdicts, judged, ..Signals::default() };
+    let lived = live(release, &word, &progress, &signals, now)?;
     let Planned { progress, happened, look_at, .. } = lived.planned;
-    let run = progress.run.filter(|run| !spec.steps.is_empty() || !run.failed.is_empty());
+    let run = progress.run.filter(|run| is_kept(spec, run));
     Ok(Acting { release: lived.release, run, happened, look_at })
 }

@@ -25,19 +25,27 @@ pub fn of(release: &CanaryRelease, target: &Target, previous: Previous<'_>) -> K
     let written = release.status.as_ref().is_some_and(Status::has_buckets);
     let known = previous.allocation.filter(|allocation| written || **allocation != Allocation::default());
     match (previous.kept, known) {
-        (Some(kept), _) if spec.paused => {
-            Kept { allocation: kept.allocation.clone(), split: frozen(release, target, &kept.split), run: None }
-        }
+        (Some(kept), _) if spec.paused => Kept {
+            allocation: kept.allocation.clone(),
+            split: frozen(release, target, &kept.split),
+            run: None,
+            analysis: None,
+        },
         // Where the split itself is lost, what the status has of it is held: the buckets, and stable, which is its first version.
         (None, Some(allocation)) if spec.paused => {
             let first = release.status.as_ref().and_then(|status| status.versions.first());
             let stable = first.map_or(&spec.stable.version, |first| &first.version);
-            Kept { allocation: allocation.clone(), split: split(release, target, allocation, stable), run: None }
+            Kept {
+                allocation: allocation.clone(),
+                split: split(release, target, allocation, stable),
+                run: None,
+                analysis: None,
+            }
         }
         _ => {
             let allocation = weights::plan(spec, previous.allocation);
             let split = split(release, target, &allocation, &spec.stable.version);
-            Kept { allocation, split, run: None }
+            Kept { allocation, split, run: None, analysis: None }
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::api::metadata::Metadata;
 use crate::api::standalone::Standalone;
 use crate::api::v1alpha1::CanaryRelease;
 use crate::api::{API_VERSION, GROUP};
-use crate::compile::{Checked, compile};
+use crate::compile::{Checked, Moment, compile};
 use crate::lifecycle::control::{CanaryControl, Control};
 use crate::problem::{Problem, Problems};
 use crate::state::State;
@@ -268,7 +268,7 @@ impl File {
                         Problem::new("", "has no CanaryRelease and is not a split document", "add a CanaryRelease");
                     return Err(problem.in_file(display_name(path)).into());
                 }
-                compile(&targets, &State::default(), SplitDocument::new(Vec::new()), None)
+                compile(&targets, &State::default(), SplitDocument::new(Vec::new()), &Moment::default())
                     .map_err(|Problems(problems)| Problems(problems.into_iter().map(|one| manifest.place(one)).collect()))
             }
         }

@@ -25,7 +25,7 @@ pub mod validate;
 pub mod weights;
 pub mod yaml;
 
-pub use compile::{Checked, compile};
+pub use compile::{Checked, Moment, compile};
 pub use id::{ReleaseId, ReleaseIdError};
 pub use problem::{Problem, Problems};
 pub use state::{Kept, State};

@@ -7,6 +7,7 @@ use serin_config::ReleaseSplit;
 
 use crate::api::v1alpha1::Allocation;
 use crate::lifecycle::run::Run;
+use crate::lifecycle::verdict::status::AnalysisStatus;
 
 /// What is kept of each release between two documents.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,4 +24,7 @@ pub struct Kept {
     /// How far its steps have come.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
+    /// What is thought of its canaries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<AnalysisStatus>,
 }

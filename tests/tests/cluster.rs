@@ -1,6 +1,10 @@
 //! The controller on a real API server, a real istiod and real Envoys, which `tests/stack/` starts in a network namespace.
 #![expect(clippy::indexing_slicing, reason = "a test that panics has failed")]
 
+#[path = "cluster/analysis.rs"]
+mod analysis;
+#[path = "cluster/commands.rs"]
+mod commands;
 #[path = "cluster/control.rs"]
 mod control;
 #[path = "cluster/definition.rs"]
@@ -67,8 +71,10 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         rights::TESTS,
         lead::TESTS,
         control::TESTS,
+        commands::TESTS,
         steps::TESTS,
         proxies::TESTS,
+        analysis::TESTS,
         rollback::TESTS,
         stable::TESTS,
         faults::TESTS,

@@ -1,6 +1,8 @@
 //! `serin standalone` on a real Envoy: who gets which version, exactly, while things change.
 #![expect(clippy::indexing_slicing, clippy::unwrap_used, clippy::panic, reason = "a test that panics has failed")]
 
+#[path = "standalone/analysis.rs"]
+mod analysis;
 #[path = "standalone/control.rs"]
 mod control;
 #[path = "standalone/explain.rs"]
@@ -80,6 +82,9 @@ const TESTS: Tests = named![
     path::status_codes_are_reasons_to_try_again,
     path::idle_connections_and_silent_streams_end,
     control::steps_go_on_by_themselves_and_nobody_falls_back,
+    analysis::a_bad_canary_is_rolled_back_although_the_file_is_broken,
+    analysis::a_good_canary_goes_to_everybody_when_it_is_shown_to_be_good,
+    analysis::an_analysis_needs_what_envoy_counts,
     control::a_step_waits_for_the_approval_that_the_log_asks_for,
     control::a_word_in_the_file_acts_until_it_is_taken_back,
     memory::a_release_that_is_taken_out_and_in_again_moves_nobody,

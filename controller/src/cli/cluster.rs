@@ -73,6 +73,22 @@ impl Connection {
         Api::namespaced_with(self.client(), namespace, &api_resource(kind))
     }
 
+    /// The objects of a kind in the namespace of the connection, or in all.
+    pub(super) fn all(&self, kind: Kind, everywhere: bool) -> Api<DynamicObject> {
+        match everywhere {
+            true => Api::all_with(self.client(), &api_resource(kind)),
+            false => self.api(kind, &self.namespace),
+        }
+    }
+
+    /// A release; it is an error that there is none.
+    pub(super) fn release(&self, name: &Name) -> Result<Resource, Failure> {
+        let found = self.find(Kind::CanaryRelease, name)?;
+        let found =
+            found.ok_or_else(|| Failure::Failed(format!("CanaryRelease {name} is not there; `serin list -A` shows all")))?;
+        Ok(Resource::read(&from_dynamic(found)))
+    }
+
     /// Waits for what the API server says; `None` where the request was overtaken, for a caller that writes again.
     pub(super) fn answer<T>(
         &self,

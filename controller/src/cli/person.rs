@@ -14,6 +14,7 @@ use serin_release::lifecycle::control::Control;
 use serin_release::lifecycle::live::live;
 use serin_release::lifecycle::plan::{Progress, Signals};
 
+use super::ask::ask;
 use super::cluster::Place;
 use super::{Failure, Output};
 use answer::Answer;
@@ -79,7 +80,7 @@ fn say(named: &Named, word: impl Fn(&Found) -> Result<Said, Failure>) -> Result<
         control.because.clone_from(&named.because);
         let answer = moves(named, &found, &control)?.telling(told);
         if let Some(question) = question.filter(|_| !named.yes && named.dry_run == DryRun::None) {
-            answer::ask(&format!("{answer}{question}"))?;
+            ask(&format!("{answer}{question}"))?;
         }
         if named.dry_run == DryRun::Client {
             return answer.print(named.output);

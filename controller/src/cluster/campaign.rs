@@ -1,6 +1,6 @@
 //! How a replica comes to lead, and stops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -8,6 +8,7 @@ use std::time::Duration;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use serin_mesh::Kind;
+use serin_mesh::analysis::Analyses;
 use serin_mesh::contest::Contests;
 use serin_mesh::documents::Filter;
 use serin_mesh::home::istio::Istio;
@@ -152,9 +153,14 @@ impl Replica {
         });
         let (tell, observations) = mpsc::channel(self.controller.metrics.len().max(1));
         for source in &self.controller.metrics {
-            tasks.spawn(super::prometheus::watch(source.clone(), self.controller.metrics_labels.clone(), tell.clone()));
+            tasks.spawn(super::prometheus::observe(source.clone(), self.controller.metrics_labels.clone(), tell.clone()));
         }
         drop(tell);
+        let sources = self.controller.metrics.clone();
+        let names = sources.iter().map(|source| source.name.clone()).collect();
+        let (questions, asked) = watch::channel(BTreeSet::new());
+        let (answer, answers) = mpsc::channel(1);
+        tasks.spawn(super::prometheus::ask(sources, asked, answer));
         let bounds = Bounds {
             controller: self.controller.namespace.clone(),
             quota: self.controller.namespace_quota,
@@ -170,6 +176,9 @@ impl Replica {
             publisher: Publisher::new(self.settings.document.clone(), self.filter.clone(), bounds),
             contests: Contests::default(),
             filter_reach,
+            analyses: Analyses::new(names, self.controller.metrics_labels.clone()),
+            questions,
+            answers,
             observations,
             // Of a filter from elsewhere nobody was deprived.
             fetch_again: was_vacant && self.controller.filter_url.is_none(),

@@ -62,10 +62,12 @@ pub fn crd() -> Value {
 /// The definition of a kind, with what is said of its only version.
 fn definition(kind: Kind, short_name: &str, version: &Value) -> Value {
     let (group, name, plural) = (kind.group(), kind.name(), kind.plural());
-    let mut only = json!({"name": kind.version(), "served": true, "storage": true});
-    for (field, value) in version.as_object().into_iter().flatten() {
-        only[field] = value.clone();
-    }
+    let mut only = Map::from_iter([
+        ("name".to_owned(), kind.version().into()),
+        ("served".to_owned(), true.into()),
+        ("storage".to_owned(), true.into()),
+    ]);
+    only.extend(version.as_object().cloned().unwrap_or_default());
     json!({
         "apiVersion": "apiextensions.k8s.io/v1",
         "kind": "CustomResourceDefinition",

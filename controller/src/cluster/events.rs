@@ -82,7 +82,7 @@ fn events(before: &Status, after: &Status) -> Vec<Event> {
         let note = Some(after.message.chars().take(NOTE).collect());
         Some(Event { type_, reason: after.reason, note, action: "Reconcile".to_owned(), secondary: None })
     };
-    let happened = after.history.iter().take_while(|entry| before.history.first() != Some(entry)).map(of_entry);
+    let happened = after.happened_since(before).map(of_entry);
     ConditionType::ALL.into_iter().filter_map(event).chain(happened).collect()
 }
 

@@ -6,13 +6,14 @@
 //!              └── answers to writes                   └── what waits for a time, or failed (backoff)
 //! ```
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use jiff::Timestamp;
+use serin_mesh::analysis::{Analyses, Answers, Question};
 use serin_mesh::contest::Contests;
 use serin_mesh::home::Home;
 use serin_mesh::names::{CONTROLLER, release_of};
@@ -56,6 +57,10 @@ pub(super) struct Leader {
     pub(super) metrics: Metrics,
     /// Whether proxies can get the filter.
     pub(super) filter_reach: watch::Receiver<Reachability>,
+    /// The analyses of releases, what they ask metric sources, and what these answer.
+    pub(super) analyses: Analyses,
+    pub(super) questions: watch::Sender<BTreeSet<Question>>,
+    pub(super) answers: mpsc::Receiver<Answers>,
     /// What metric sources tell, by their names; `None` of one that does not answer.
     pub(super) observations: mpsc::Receiver<(String, Option<Observed>)>,
     /// Whether proxies may have asked for the filter in vain before this one led.
@@ -120,6 +125,7 @@ impl Leader {
                     done = self.compiler.next() => self.learn(done),
                     Ok(()) = self.filter_reach.changed() => self.look_at_filter(),
                     Some((source, observed)) = self.observations.recv() => self.observe(&source, observed),
+                    Some(answers) = self.answers.recv() => self.analyse(&answers),
                     () = until(next) => {}
                     _ = stop.wait_for(|stop| *stop) => return false,
                 }
@@ -130,6 +136,9 @@ impl Leader {
             }
             while let Ok((source, observed)) = self.observations.try_recv() {
                 self.observe(&source, observed);
+            }
+            while let Ok(answers) = self.answers.try_recv() {
+                self.analyse(&answers);
             }
             while let Some(done) = self.compiler.next().now_or_never() {
                 self.learn(done);
@@ -208,6 +217,24 @@ impl Leader {
         let told = block_in_place(|| self.publisher.observe(source, observed, Instant::now()));
         self.metrics.proxies(self.publisher.proxies().counts());
         told.into_iter().for_each(|id| self.queue.push(id));
+    }
+
+    /// Takes in what metric sources answer, and queues the releases of which something else is thought now.
+    fn analyse(&mut self, answers: &Answers) {
+        let told = block_in_place(|| self.analyses.read(answers, Timestamp::now()));
+        told.into_iter().for_each(|id| self.queue.push(id));
+    }
+
+    /// Says what metric sources are to be asked.
+    pub(super) fn ask(&self) {
+        let next = self.analyses.questions();
+        self.questions.send_if_modified(|questions| {
+            let differs = *questions != next;
+            if differs {
+                *questions = next;
+            }
+            differs
+        });
     }
 
     /// Takes in what the gate said of an entry.

@@ -1,6 +1,7 @@
 //! What Prometheus gets.
 
 pub(crate) mod each;
+mod runs;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::AtomicU64;
@@ -14,6 +15,7 @@ use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::cluster::apply::WriteError;
+use runs::Runs;
 use serin_mesh::Kind;
 use serin_mesh::proxies::Counts;
 use serin_release::ReleaseId;
@@ -136,6 +138,7 @@ struct Families {
     releases: Family<PhaseLabel, Gauge>,
     shares: Family<ShareLabels, Gauge<f64, AtomicU64>>,
     round: Histogram,
+    runs: Runs,
     /// What the two families above say of each release, so that one is changed without the others.
     shown: Mutex<BTreeMap<ReleaseId, Shown>>,
 }
@@ -183,8 +186,11 @@ impl Metrics {
             Unit::Seconds,
             round.clone(),
         );
+        let runs = Runs::default();
+        runs.register(&mut registry);
         Self(Arc::new(Families {
             registry,
+            runs,
             reconciles,
             writes,
             watch_errors,
@@ -243,6 +249,7 @@ impl Metrics {
             self.0.another.set(0);
             self.0.releases.clear();
             self.0.shares.clear();
+            self.0.runs.clear();
             if let Ok(mut shown) = self.0.shown.lock() {
                 shown.clear();
             }
@@ -276,8 +283,14 @@ impl Metrics {
         self.0.reachable.set(i64::from(reachable));
     }
 
+    /// Counts what happened to a release between two statuses.
+    pub(crate) fn happened(&self, before: &Status, after: &Status) {
+        self.0.runs.happened(after.happened_since(before));
+    }
+
     /// Shows a release as its status says; `None` for one that is gone.
     pub(crate) fn release(&self, id: &ReleaseId, status: Option<&Status>) {
+        self.0.runs.release(id, status);
         let Ok(mut shown) = self.0.shown.lock() else { return };
         let (phase, versions) = shown.remove(id).unwrap_or_default();
         let label = |phase: Phase| PhaseLabel { phase: phase.name() };

@@ -1,9 +1,10 @@
 //! Metric sources: what answers to the queries of Prometheus (its HTTP API, `/api/v1/query`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 use std::time::Duration;
 
+use futures::StreamExt;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
@@ -14,9 +15,10 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
+use serin_mesh::analysis::{Answers, Question, Sample};
 use serin_mesh::proxies::Observed;
-use tokio::sync::mpsc;
-use tokio::time::{interval, timeout};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::cause;
 
@@ -53,18 +55,11 @@ impl FromStr for Source {
     }
 }
 
-/// One line of an answer.
-#[derive(Clone, Debug, PartialEq)]
-struct Sample {
-    labels: BTreeMap<String, String>,
-    value: f64,
-}
-
 /// Asks metric sources.
 struct Asker(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
 
 /// Asks a source again and again, and tells what it says; `None` while it does not answer.
-pub(super) async fn watch(source: Source, labels: String, tell: mpsc::Sender<(String, Option<Observed>)>) {
+pub(super) async fn observe(source: Source, labels: String, tell: mpsc::Sender<(String, Option<Observed>)>) {
     let mut ticks = interval(APART);
     let mut asker = None;
     let mut failed = false;
@@ -84,6 +79,52 @@ pub(super) async fn watch(source: Source, labels: String, tell: mpsc::Sender<(St
         }
         failed = answer.is_err();
         if tell.send((source.name.clone(), answer.ok())).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Between two rounds of questions of analyses.
+const TICK: Duration = Duration::from_secs(10);
+/// Questions that a source is asked at once.
+const AT_ONCE: usize = 4;
+
+/// Asks sources what analyses want to know, again and again; a question that is not answered is left out.
+pub(super) async fn ask(sources: Vec<Source>, asked: watch::Receiver<BTreeSet<Question>>, tell: mpsc::Sender<Answers>) {
+    let mut ticks = interval(TICK);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut asker = None;
+    let mut failed = false;
+    loop {
+        ticks.tick().await;
+        let questions = asked.borrow().clone();
+        if questions.is_empty() {
+            continue;
+        }
+        if asker.is_none() {
+            asker = Asker::new().map_err(|cause| tracing::error!(cause, "cannot ask metric sources")).ok();
+        }
+        let Some(asker) = &asker else { continue };
+        let rounds = questions.into_iter().filter_map(|question| {
+            let source = sources.iter().find(|source| source.name == question.source)?;
+            Some(async move {
+                let answer = asker.query(source, &question.promql).await;
+                (question, answer)
+            })
+        });
+        let all: Vec<_> = futures::stream::iter(rounds).buffer_unordered(AT_ONCE).collect().await;
+        let first = all.iter().find_map(|(question, answer)| Some((question, answer.as_ref().err()?)));
+        if let Some((question, cause)) = first.filter(|_| !failed) {
+            tracing::warn!(
+                source = question.source,
+                cause,
+                query = question.promql,
+                "the metric source does not answer; trying again"
+            );
+        }
+        failed = first.is_some();
+        let answers = all.into_iter().filter_map(|(question, answer)| Some((question, answer.ok()?))).collect();
+        if tell.send(answers).await.is_err() {
             return;
         }
     }

@@ -10,7 +10,7 @@ use serin_mesh::check::check;
 use serin_mesh::conditions::{Condition, Reason};
 use serin_mesh::entry::Scope;
 use serin_mesh::key::Key;
-use serin_mesh::life::{live, live_by};
+use serin_mesh::life::{Surroundings, live, live_by};
 use serin_mesh::order::Served;
 use serin_mesh::outcome::Outcome;
 use serin_mesh::pass::Pass;
@@ -54,7 +54,11 @@ impl Leader {
                 let Some((resource, references)) = self.dereference(&id) else { continue };
                 let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
                 let at = Timestamp::now();
-                let (resource, life) = live(&resource, &references, entry, at);
+                let told = self.analyses.of(&id);
+                let surroundings = Surroundings { references: &references, entry, told: told.as_ref() };
+                let written = resource;
+                let (resource, life) = live(&written, surroundings, at);
+                self.analyses.follow(&written, life.run.as_ref(), at);
                 let memory = self.memories.entry(id.clone()).or_default();
                 if let Some(work) = memory.gate.long_work(&resource, self.publisher.entry(&id)) {
                     self.compiler.begin(&id, work);
@@ -88,6 +92,7 @@ impl Leader {
         // 7 status
         self.report(applied, seen).await;
         self.queue_claimants();
+        self.ask();
         self.metrics.round(now.elapsed().as_secs_f64(), self.queue.len());
     }
 
@@ -162,6 +167,7 @@ impl Leader {
             self.readers.forget(id);
             self.queue.forget(id);
             self.memories.remove(id);
+            self.analyses.follow(&resource, None, Timestamp::now());
             self.publisher.refuse(&resource, false);
             return None;
         }
@@ -284,6 +290,7 @@ impl Leader {
                 Ok(Some(object)) => {
                     self.wrote(Kind::CanaryRelease, object, Some(&resource.id));
                     self.events.emit(&resource, &before, &status);
+                    self.metrics.happened(&before, &status);
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -66,10 +66,14 @@ impl Admin {
     /// Statistics whose names begin with a text; `None` when Envoy does not answer.
     pub(super) async fn stats(self, prefix: &str) -> Option<Stats> {
         let filter: String = prefix.chars().map(|c| if c.is_ascii_alphanumeric() || c == '_' { c } else { '.' }).collect();
-        let text = self.ask(Method::GET, &format!("/stats?filter=^{filter}")).await?;
-        let line =
-            |line: &str| line.rsplit_once(": ").map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
-        Some(Stats(text.lines().filter_map(line).collect()))
+        self.ask(Method::GET, &format!("/stats?filter=^{filter}")).await.map(|text| Stats::read(&text))
+    }
+
+    /// How many requests each cluster has answered, with which class of status and how fast; `None` when Envoy does not answer.
+    pub(super) async fn clusters(self) -> Option<Stats> {
+        const FILTER: &str = r"^cluster\.outbound.*\.upstream_rq_(completed|5xx|time)$";
+        let path = format!("/stats?usedonly&histogram_buckets=cumulative&filter={FILTER}");
+        self.ask(Method::GET, &path).await.map(|text| Stats::read(&text))
     }
 }
 
@@ -78,6 +82,12 @@ impl Admin {
 pub(super) struct Stats(BTreeMap<String, String>);
 
 impl Stats {
+    fn read(text: &str) -> Self {
+        let line =
+            |line: &str| line.rsplit_once(": ").map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
+        Self(text.lines().filter_map(line).collect())
+    }
+
     /// A counter or gauge; 0 when there is none.
     pub(super) fn number(&self, name: &str) -> u64 {
         self.text(name).parse().unwrap_or_default()

@@ -279,7 +279,8 @@ mod tests {
             let text = all.join("\n---\n");
             let path = std::path::Path::new("serin.yaml");
             let manifest = crate::standalone::text::manifest(path, text.as_bytes()).unwrap();
-            let served = crate::standalone::resolve::resolve(path, manifest, &state, None).unwrap();
+            let served =
+                crate::standalone::resolve::resolve(path, manifest, &state, &serin_release::Moment::default()).unwrap();
             state = served.checked.state.clone();
             served
         };

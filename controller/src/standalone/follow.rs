@@ -9,6 +9,7 @@ use serin_release::{Checked, Problems};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
+use super::analysis::Analyses;
 use super::files::aside;
 use super::history::History;
 use super::look::{self, DOUBT, Outline};
@@ -38,8 +39,11 @@ pub(super) struct Follower {
     pub(super) served: Arc<Served>,
     pub(super) history: History,
     pub(super) seen: Seen,
+    /// The text that it serves.
+    pub(super) applied: Text,
     /// When steps go on, although the file stays the same.
     pub(super) steps_due: Option<Instant>,
+    pub(super) analyses: Analyses,
     /// The text that Envoy is being brought to.
     pub(super) under_way: Option<Text>,
     /// Envoy has been started once more, and does not serve yet.
@@ -116,7 +120,7 @@ impl Follower {
             Fate::Failed { due, .. } => due,
             _ => Instant::now() + LOOK,
         };
-        let due = self.steps_due.into_iter().chain([due]).min().unwrap_or(due);
+        let due = self.steps_due.into_iter().chain(self.analyses.due()).chain([due]).min().unwrap_or(due);
         tokio::select! {
             () = self.watch.changed() => Why::Change,
             () = self.hurry.notified() => Why::Hurry,
@@ -127,6 +131,10 @@ impl Follower {
 
     /// Looks at the file and brings its changes to Envoy. Whatever is wrong is reported, and the last good state goes on.
     async fn look(&mut self, mut why: Why) {
+        self.analyse().await;
+        if self.seen.fate != Fate::Applied && self.are_steps_due() {
+            self.go_on().await;
+        }
         loop {
             let text = read(&self.file).await;
             if !self.is_news(&text, why) {
@@ -151,13 +159,39 @@ impl Follower {
         }
     }
 
+    /// Reads Envoy's counters where that is due. Another verdict lets steps go on, or takes people back.
+    async fn analyse(&mut self) {
+        let news = self.analyses.read(self.publisher.admin, &self.served).await;
+        if !news.is_empty() {
+            self.steps_due = Some(Instant::now());
+        }
+        news.iter().for_each(|line| say(line));
+    }
+
+    fn are_steps_due(&self) -> bool {
+        self.steps_due.is_some_and(|due| Instant::now() >= due)
+    }
+
+    /// Lets steps of the last good text go on, and a bad canary be rolled back, while the file holds another text that is of no use.
+    async fn go_on(&mut self) {
+        let applied = self.applied.clone();
+        let brought = match self.resolved(&applied).await.1 {
+            Ok(next) => self.bring(&applied, next, false).await,
+            Err(problems) => Err(problems.to_string()),
+        };
+        if let Err(error) = brought {
+            report_error(&format!("{error}\nthe steps of the last good state are tried again"));
+            self.steps_due = Some(Instant::now() + LOOK);
+        }
+    }
+
     /// Whether there is something to do about a text.
     fn is_news(&self, text: &Text, why: Why) -> bool {
         if !self.seen.text.says_the_same(text) {
             return true;
         }
         match self.seen.fate {
-            Fate::Applied => self.steps_due.is_some_and(|due| Instant::now() >= due),
+            Fate::Applied => self.are_steps_due(),
             Fate::Refused => why == Why::Hurry,
             Fate::Failed { due, .. } => why == Why::Hurry || Instant::now() >= due || self.seen.text.stamp != text.stamp,
         }
@@ -205,8 +239,8 @@ impl Follower {
     }
 
     async fn resolved(&self, text: &Text) -> (Option<Outline>, Result<Served, Problems>) {
-        let (file, text, state) = (self.file.clone(), text.clone(), self.history.state());
-        aside(move || parse(&file, &text, &state, Some(Timestamp::now()))).await.unwrap_or_else(|failure| {
+        let (file, text, state, moment) = (self.file.clone(), text.clone(), self.history.state(), self.analyses.moment());
+        aside(move || parse(&file, &text, &state, &moment)).await.unwrap_or_else(|failure| {
             let problem = serin_release::Problem::new("", message(failure), "");
             (None, Err(problem.into()))
         })
@@ -231,28 +265,12 @@ impl Follower {
         }
     }
 
-    /// Brings a text to Envoy.
-    async fn apply(&mut self, text: Text, mut next: Served) -> Applied {
-        self.hold_back(&mut next);
-        self.under_way = Some(text.clone());
-        let next = Arc::new(next);
-        let (history, forgotten) = self.history.followed_by(&next.checked.state, super::now());
-        let applied = match access_log::check(&self.file, &next.spec.access_log).await {
-            Ok(()) => {
-                let newer = newer(&self.file, &mut self.watch, &text);
-                let both = (Arc::clone(&self.served), Arc::clone(&next));
-                self.publisher.apply(both, history.to_json(), newer).await
-            }
-            Err(error) => Err(error),
-        };
-        self.under_way = None;
-        match applied {
+    /// Brings a text to Envoy, and remembers what became of it.
+    async fn apply(&mut self, text: Text, next: Served) -> Applied {
+        match self.bring(&text, next, true).await {
             Ok(Applied::Whole) => {
-                self.adopt(next);
-                self.history = history;
                 self.seen = Seen { text, fate: Fate::Applied };
                 self.metrics.applied();
-                say_forgotten(&forgotten);
             }
             Ok(Applied::Superseded) => {
                 say("the file has changed again while serin waited for new upstreams");
@@ -263,6 +281,36 @@ impl Follower {
             Err(error) => self.fail(text, &error).await,
         }
         Applied::Whole
+    }
+
+    /// Brings what a text comes to to Envoy. A newer text of the file may be waited for meanwhile.
+    async fn bring(&mut self, text: &Text, mut next: Served, may_be_superseded: bool) -> Result<Applied, String> {
+        self.hold_back(&mut next);
+        self.under_way = Some(text.clone());
+        let next = Arc::new(next);
+        let (history, forgotten) = self.history.followed_by(&next.checked.state, super::now());
+        let applied = match access_log::check(&self.file, &next.spec.access_log).await {
+            Ok(()) => {
+                let (file, watch) = (&self.file, &mut self.watch);
+                let newer = async {
+                    match may_be_superseded {
+                        true => newer(file, watch, text).await,
+                        false => std::future::pending().await,
+                    }
+                };
+                let both = (Arc::clone(&self.served), Arc::clone(&next));
+                self.publisher.apply(both, history.to_json(), newer).await
+            }
+            Err(error) => Err(error),
+        };
+        self.under_way = None;
+        if applied == Ok(Applied::Whole) {
+            self.adopt(next);
+            self.history = history;
+            self.applied = text.clone();
+            say_forgotten(&forgotten);
+        }
+        applied
     }
 
     /// Some settings belong to the process, not to what it serves.
@@ -283,6 +331,7 @@ impl Follower {
         changes::releases(&old, new).iter().for_each(|line| say(line));
         changes::steps(new).iter().for_each(|line| say(line));
         self.steps_due = steps_due(&new.checked);
+        self.analyses.follow(new);
         new.warnings.iter().filter(|warning| !old.warnings.contains(warning)).for_each(|warning| report_warning(warning));
     }
 

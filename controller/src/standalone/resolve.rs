@@ -3,15 +3,14 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use jiff::Timestamp;
 use serin_config::{ReleaseSplit, SplitDocument};
 
 use serin_release::api::standalone::{Service, StandaloneSpec};
 use serin_release::api::v1alpha1::CanaryRelease;
 use serin_release::file::{Manifest, display_name};
-use serin_release::{Checked, Problem, Problems, State, Target};
+use serin_release::{Checked, Moment, Problem, Problems, State, Target};
 
-use super::spec;
+use super::{analysis, spec};
 
 /// A manifest that holds together.
 #[derive(Clone, Debug)]
@@ -28,20 +27,15 @@ pub(super) struct Served {
     pub(super) checked: Checked,
 }
 
-/// Finds the services of all releases and compiles the document. Steps go on until `now`; without it they stay where they were.
-pub(super) fn resolve(
-    path: &Path,
-    manifest: Manifest,
-    previous: &State,
-    now: Option<Timestamp>,
-) -> Result<Served, Problems> {
-    resolve_manifest(&manifest, previous, now).map_err(|Problems(problems)| {
+/// Finds the services of all releases and compiles the document.
+pub(super) fn resolve(path: &Path, manifest: Manifest, previous: &State, moment: &Moment) -> Result<Served, Problems> {
+    resolve_manifest(&manifest, previous, moment).map_err(|Problems(problems)| {
         let placed = problems.into_iter().map(|problem| manifest.place(problem).in_file(display_name(path)));
         Problems(placed.collect())
     })
 }
 
-fn resolve_manifest(manifest: &Manifest, previous: &State, now: Option<Timestamp>) -> Result<Served, Problems> {
+fn resolve_manifest(manifest: &Manifest, previous: &State, moment: &Moment) -> Result<Served, Problems> {
     let spec = match manifest.standalones.as_slice() {
         [standalone] => standalone.spec.clone(),
         [] => return Err(Problem::new("", "there is no `kind: Standalone`", "add one (examples/standalone.yaml)").into()),
@@ -55,6 +49,8 @@ fn resolve_manifest(manifest: &Manifest, previous: &State, now: Option<Timestamp
     for release in &manifest.releases {
         let services = services_of(&spec, release)?;
         check_versions(release, &services)?;
+        let analysis = release.spec.analysis.as_ref().map_or(Ok(()), analysis::check);
+        analysis.map_err(|problem| problem.in_object(release.id()))?;
         let hosts: BTreeSet<String> = services.iter().map(|service| service.host.clone()).collect();
         let ports = services.iter().map(|service| service.port).collect();
         targets.push((release.clone(), Target { hosts: hosts.into_iter().collect(), ports }));
@@ -64,7 +60,7 @@ fn resolve_manifest(manifest: &Manifest, previous: &State, now: Option<Timestamp
     if let Some(header) = &spec.routing_header {
         settings.routing_header.clone_from(header);
     }
-    let checked = serin_release::compile(&targets, previous, settings, now)?;
+    let checked = serin_release::compile(&targets, previous, settings, moment)?;
     let (mut defaults, mut warnings) = (Vec::new(), Vec::new());
     for service in &spec.services {
         let routes = |split: &&ReleaseSplit| split.hosts.contains(&service.host) && split.ports.contains(&service.port);

@@ -7,11 +7,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use serin_release::Moment;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::admin::Admin;
+use super::analysis::Analyses;
 use super::files::{Directory, aside};
 use super::follow::{Fate, Follower, Seen, say_forgotten, steps_due};
 use super::metrics::{self, Metrics};
@@ -129,10 +131,11 @@ async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<
     let (text, served, history, directory) = aside(move || {
         let text = read_now(&path);
         // Once without the directory, so that an error of the file makes none.
-        parse(&path, &text, &serin_release::State::default(), None).1?;
+        parse(&path, &text, &serin_release::State::default(), &Moment::default()).1?;
         let directory = Directory::open(&directory)?;
         let history = state::history(directory.path(), &path)?;
-        let served = parse(&path, &text, &history.state(), Some(Timestamp::now())).1?;
+        let now = Moment { now: Some(Timestamp::now()), ..Moment::default() };
+        let served = parse(&path, &text, &history.state(), &now).1?;
         Ok::<_, Failure>((text, served, history, directory))
     })
     .await??;
@@ -150,8 +153,12 @@ async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<
     let (history, forgotten) = history.followed_by(&served.checked.state, super::now());
     say_forgotten(&forgotten);
     let steps_due = steps_due(&served.checked);
+    let mut analyses = Analyses::default();
+    analyses.follow(&served);
     Ok(Follower {
         steps_due,
+        analyses,
+        applied: text.clone(),
         publisher: Publisher::new(directory, Admin::new(served.spec.admin.0), connections),
         file,
         watch,

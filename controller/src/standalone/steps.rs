@@ -164,7 +164,8 @@ mod tests {
              spec: {{service: a.b, stable: {{version: {stable}}}, canaries: [{{version: {canary}, weight: 10%}}]}}\n"
         );
         let path = Path::new("serin.yaml");
-        resolve(path, manifest(path, text.as_bytes()).unwrap(), &State::default(), None).unwrap()
+        resolve(path, manifest(path, text.as_bytes()).unwrap(), &State::default(), &serin_release::Moment::default())
+            .unwrap()
     }
 
     fn service(host: &str, versions: &str, more: &str) -> String {

@@ -5,9 +5,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
-use jiff::Timestamp;
 use serin_release::file::{self, File, Manifest};
-use serin_release::{Problem, Problems, State};
+use serin_release::{Moment, Problem, Problems, State};
 
 use super::files::aside;
 use super::look::Outline;
@@ -61,12 +60,12 @@ pub(super) fn read_now(path: &Path) -> Text {
     Text { content, stamp }
 }
 
-/// What a text holds as far as it can be read, and what is served by it. Steps go on until `now`; without it they stay where they were.
+/// What a text holds as far as it can be read, and what is served by it.
 pub(super) fn parse(
     path: &Path,
     text: &Text,
     state: &State,
-    now: Option<Timestamp>,
+    moment: &Moment,
 ) -> (Option<Outline>, Result<Served, Problems>) {
     let manifest = match text.content.as_ref() {
         Ok(content) => manifest(path, content),
@@ -76,7 +75,7 @@ pub(super) fn parse(
         Ok(manifest) => {
             let releases = manifest.releases.iter().map(|release| release.id()).collect();
             let outline = Outline { standalone: !manifest.standalones.is_empty(), releases };
-            (Some(outline), resolve(path, manifest, state, now))
+            (Some(outline), resolve(path, manifest, state, moment))
         }
         Err(problems) => (None, Err(problems)),
     }

@@ -15,6 +15,7 @@ use crate::lifecycle::control::{Control, Hold, HoldKind};
 use crate::lifecycle::run::{Happened, Run, What};
 use crate::lifecycle::schedule::Schedule;
 use crate::lifecycle::steps::Step;
+use crate::lifecycle::verdict::status::AnalysisStatus;
 
 /// A canary release of one Service: its stable version, its canaries, and which requests each of them gets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -219,10 +220,13 @@ pub struct Status {
     /// How far the steps have come; absent without steps.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<Run>,
+    /// What is thought of the canaries at the step that they are at; absent without an analysis.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub analysis: Option<AnalysisStatus>,
     /// What happened, newest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub history: Vec<HistoryEntry>,
-    /// The conditions `Accepted`, `Ready`, `Programmed`, `TakenOver` and `Overridden`.
+    /// The conditions `Accepted`, `Ready`, `Programmed`, `TakenOver`, `Overridden` and `Healthy`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<StatusCondition>,
 }
@@ -398,6 +402,11 @@ impl Status {
         let hold = own.kind.map(|kind| Hold { kind, version: own.version.clone(), weights: own.weights.clone() });
         let (by, because) = (own.by.clone(), own.because.clone());
         Some(Control { hold, paused: own.paused, by, because, ..Control::default() })
+    }
+
+    /// What happened since another status, newest first.
+    pub fn happened_since<'a>(&'a self, before: &'a Self) -> impl Iterator<Item = &'a HistoryEntry> {
+        self.history.iter().take_while(move |entry| before.history.first() != Some(entry))
     }
 
     /// The history with what happened since.

@@ -83,6 +83,8 @@ pub struct Signals {
     pub lacking: BTreeSet<String>,
     /// What analysis says of versions, and why; nothing is no data.
     pub verdicts: BTreeMap<String, (Verdict, String)>,
+    /// The run and its step that verdicts are about; without it, whatever there is.
+    pub judged: Option<(String, u32)>,
     /// Until when the namespace or the cluster is frozen, and why.
     pub frozen: Option<(Option<Timestamp>, String)>,
 }
@@ -231,14 +233,19 @@ impl<'a> Pass<'a> {
         }
         for canary in self.intent.canaries {
             let acts = self.buckets(canary.version) > 0 && self.word != Some(Word::Takeover(canary.version));
-            let verdict = self.signals.verdicts.get(canary.version);
-            if let Some((Verdict::Failing, because)) = verdict
+            if let Some((Verdict::Failing, because)) = self.verdict(canary.version)
                 && acts
                 && !self.has_failed(canary.version)
             {
                 self.roll_back(canary.version, "analysis", because);
             }
         }
+    }
+
+    /// What analysis says of a version at this step. What it said of another one, or of an earlier canary, says nothing.
+    fn verdict(&self, version: &str) -> Option<&'a (Verdict, String)> {
+        let is_of_this = |(run, step): &(String, u32)| *run == self.run.id && *step == self.run.step;
+        self.signals.verdicts.get(version).filter(|_| self.signals.judged.as_ref().is_none_or(is_of_this))
     }
 
     fn roll_back(&mut self, version: &str, by: &str, because: &str) {
@@ -255,7 +262,7 @@ impl<'a> Pass<'a> {
 
     /// Whether a version fails and stays, since the owner wants to be asked.
     fn fails(&self) -> bool {
-        let failing = |version: &String| matches!(self.signals.verdicts.get(version), Some((Verdict::Failing, _)));
+        let failing = |version: &String| matches!(self.verdict(version), Some((Verdict::Failing, _)));
         !self.intent.roll_back && self.weights.iter().any(|(version, buckets)| *buckets > 0 && failing(version))
     }
 

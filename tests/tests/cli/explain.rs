@@ -87,7 +87,8 @@ fn history(specs: &[Value]) -> State {
         let release: CanaryRelease = serde_json::from_value(release(spec.clone())).unwrap();
         let target = Target { hosts: vec!["reviews.bookinfo.svc.cluster.local".to_owned()], ports: vec![9080] };
         let document = serin_config::SplitDocument::new(Vec::new());
-        state = serin_release::compile(&[(release, target)], &state, document, None).unwrap().state;
+        state =
+            serin_release::compile(&[(release, target)], &state, document, &serin_release::Moment::default()).unwrap().state;
     }
     state
 }

@@ -1,6 +1,6 @@
 //! A person's word: it acts at once, whatever the release says and whatever tool applies it.
 
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
 
 use serde_json::{Value, json};
 use serin_controller::cluster::policy;
@@ -14,6 +14,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("control::a_person_rolls_back_and_a_tool_that_applies_the_release_takes_nothing_back", a_person_rolls_back),
     ("control::weights_a_takeover_and_a_pause_by_hand_act_until_they_are_taken_back", by_hand),
+    ("control::what_two_people_say_at_once_is_heard", two_at_once),
     ("control::a_word_about_another_version_acts_on_nobody", a_void_word),
     ("control::a_policy_makes_a_control_say_who_wrote_it", a_policy_names_the_author),
     ("control::who_is_on_call_may_roll_back_and_may_not_touch_the_release", on_call),
@@ -123,6 +124,32 @@ fn by_hand() -> Outcome {
     await_reason(space, "reviews", "Programmed", "Programmed")?;
     let again = counts(&mut client, &users())?.iter().filter(|version| *version == "v2").count();
     assert_eq!(Some(&again), shares.get("v2"), "a pause moved somebody");
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn two_at_once() -> Outcome {
+    let space = "twoatonce";
+    let (controller, _, _) = running(space, half())?;
+    let name = format!("{space}/reviews");
+    for round in 0..8 {
+        let says = |verb: &'static str| -> Result<_, Box<dyn std::error::Error>> {
+            Ok(Command::new(serin_tests::command()?)
+                .args([verb, &name])
+                .stdout(Stdio::null())
+                .stderr(Stdio::piped())
+                .spawn()?)
+        };
+        let both = [says("pause")?, says("rollback")?];
+        for one in both {
+            let output = one.wait_with_output()?;
+            assert!(output.status.success(), "round {round}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let spec = get("cctl", space, "reviews")?["spec"].clone();
+        assert_eq!((&spec["paused"], &spec["hold"]["kind"]), (&json!(true), &json!("Rollback")), "round {round}: {spec}");
+        said(&["resume", &name, "--yes"])?;
+    }
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())

@@ -28,10 +28,10 @@ const EVERYWHERE: &str =
 const UP_TO_DATE: &str = "routes and filter are up to date; requests without a key (cookie user) go to stable";
 
 /// A Prometheus that runs as long as this.
-struct Prometheus;
+pub(crate) struct Prometheus;
 
 impl Prometheus {
-    fn start() -> Result<Self, Box<dyn std::error::Error>> {
+    pub(crate) fn start() -> Result<Self, Box<dyn std::error::Error>> {
         process("start", "prometheus").map(|()| Self)
     }
 }

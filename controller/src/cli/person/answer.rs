@@ -1,7 +1,6 @@
 //! What a word comes to, before it is said and after.
 
 use std::fmt;
-use std::io::{BufRead, IsTerminal, Write};
 
 use serde_json::json;
 use serin_config::Weight;
@@ -77,20 +76,5 @@ impl fmt::Display for Answer {
             writeln!(f, "{}: {} of people {would} from {} to {}", self.release, percent(one.buckets), one.from, one.to)?;
         }
         Ok(())
-    }
-}
-
-/// Asks before people are moved; without a terminal nobody could answer.
-pub(super) fn ask(question: &str) -> Result<(), Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::Invalid(format!("{question}this has to be confirmed, and there is no terminal; pass --yes")));
-    }
-    eprint!("{question}Go on? [y/N] ");
-    let _ = std::io::stderr().flush();
-    let mut line = String::new();
-    let _ = std::io::stdin().lock().read_line(&mut line);
-    match matches!(line.trim(), "y" | "Y" | "yes") {
-        true => Ok(()),
-        false => Err(Failure::Invalid("nothing was done".to_owned())),
     }
 }

@@ -7,7 +7,6 @@ use k8s_openapi::api::authentication::v1::SelfSubjectReview;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::api::{Api, DynamicObject, PostParams};
 use serde_json::{Value, json};
-use serin_mesh::resource::Resource;
 use serin_mesh::word::Word;
 use serin_mesh::{Kind, Name};
 use serin_release::api::v1alpha1::CanaryRelease;
@@ -64,10 +63,7 @@ impl Cluster {
     /// The release and its control.
     pub(super) fn find(&self) -> Result<Found, Failure> {
         let name = &self.name;
-        let release = self.connection.find(Kind::CanaryRelease, name)?;
-        let release = release
-            .ok_or_else(|| Failure::Failed(format!("CanaryRelease {name} is not there; `kubectl get crel -A` lists all")))?;
-        let resource = Resource::read(&from_dynamic(release));
+        let resource = self.connection.release(name)?;
         let object = self.connection.find(Kind::CanaryControl, name)?;
         let word = Word::read(object.clone().map(from_dynamic).as_ref());
         if let Some(problem) = word.problem {

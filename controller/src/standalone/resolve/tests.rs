@@ -24,7 +24,9 @@ spec:
 fn resolved(text: &str) -> Result<Served, String> {
     let path = Path::new("serin.yaml");
     match file::parse(path, text.as_bytes()) {
-        Ok(File::Manifest(manifest)) => resolve(path, manifest, &State::default(), None).map_err(|error| error.to_string()),
+        Ok(File::Manifest(manifest)) => {
+            resolve(path, manifest, &State::default(), &serin_release::Moment::default()).map_err(|error| error.to_string())
+        }
         Ok(File::Document(_)) => Err("a document".to_owned()),
         Err(error) => Err(error.to_string()),
     }
@@ -207,7 +209,9 @@ fn a_paused_release_keeps_its_versions() {
     let path = Path::new("serin.yaml");
     let kept = resolved(GOOD).unwrap().checked.state;
     let again = |text: &str| match file::parse(path, text.as_bytes()).unwrap() {
-        File::Manifest(manifest) => resolve(path, manifest, &kept, None).map_err(|error| error.to_string()),
+        File::Manifest(manifest) => {
+            resolve(path, manifest, &kept, &serin_release::Moment::default()).map_err(|error| error.to_string())
+        }
         File::Document(_) => Err("a document".to_owned()),
     };
     let paused = GOOD.replace(

@@ -106,7 +106,7 @@ impl<'a> Pass<'a> {
             self.look_in(left);
             return RunState::Holding;
         }
-        let good = |version: &&str| matches!(self.signals.verdicts.get(*version), Some((Verdict::Good, _)));
+        let good = |version: &&str| matches!(self.verdict(version), Some((Verdict::Good, _)));
         if self.asks(step) && !acting.iter().all(good) {
             return self.await_verdict(step);
         }

@@ -1,0 +1,135 @@
+//! Canaries that are judged by a real Prometheus: a bad one is rolled back, a good one goes on.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::sync::{Arc, Mutex};
+
+use serde_json::{Value, json};
+use serin_tests::mesh::{
+    CONTROLLER, Client, Controller, all_answered, apply, await_reason, counts, domain, eventually, get, kubectl, patch,
+    release, reviews, users,
+};
+use serin_tests::upstream;
+
+use crate::proxies::Prometheus;
+use crate::{Outcome, Tests};
+
+pub(crate) const TESTS: Tests = &[
+    ("analysis::a_bad_canary_is_rolled_back_and_a_good_one_goes_on", a_bad_and_a_good_canary),
+    ("analysis::without_a_source_steps_wait", without_a_source),
+];
+
+/// What the proxies of callers tell: requests by version and status.
+type Told = Arc<Mutex<BTreeMap<(String, u16), u64>>>;
+
+/// Serves Istio's counters of the Service of a namespace where Prometheus scrapes, as they are told.
+fn exporter(space: &str) -> Result<Told, Box<dyn std::error::Error>> {
+    let told = Told::default();
+    let (counted, host, namespace) = (Arc::clone(&told), format!("reviews.{space}.svc.{}", domain()), space.to_owned());
+    upstream::serve_at("127.0.0.1:18098", move |_| {
+        let mut text = "# TYPE istio_requests_total counter\n".to_owned();
+        let all = counted.lock().map(|all| all.clone()).unwrap_or_default();
+        for ((version, code), count) in all {
+            // Writing to a String does not fail.
+            let _ = writeln!(
+                text,
+                "istio_requests_total{{reporter=\"source\",destination_service=\"{host}\",destination_service_namespace=\"{namespace}\",\
+                 destination_version=\"{version}\",response_code=\"{code}\",response_flags=\"-\"}} {count}"
+            );
+        }
+        ("200 OK".to_owned(), "content-type: text/plain; version=0.0.4\r\n".to_owned(), text)
+    })?;
+    Ok(told)
+}
+
+/// Asks as a thousand users, and tells what proxies of callers would; of v2's answers every so many is a failure.
+fn tell(client: &mut Client, told: &Told, failing: Option<u64>) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let versions = counts(client, &users())?;
+    let mut told = told.lock().map_err(|error| error.to_string())?;
+    for (number, version) in (0_u64..).zip(&versions) {
+        let fails = version == "v2" && failing.is_some_and(|each| number.is_multiple_of(each));
+        *told.entry((version.clone(), if fails { 503 } else { 200 })).or_insert(0) += 1;
+    }
+    Ok(versions)
+}
+
+fn spec(steps: &Value) -> Value {
+    json!({"canaries": [{"version": "v2"}], "sticky": {"by": [{"cookie": "user"}]}, "steps": steps,
+        "analysis": {"metrics": [{"failures": {}, "margin": "5%"}]}})
+}
+
+fn condition_of(space: &str) -> Result<String, Box<dyn std::error::Error>> {
+    let status = get("crel", space, "reviews")?["status"].clone();
+    let all = status["conditions"].as_array().cloned().unwrap_or_default();
+    let healthy = all.iter().find(|condition| condition["type"] == "Healthy").cloned().unwrap_or_default();
+    Ok(format!("{} {} {}", healthy["status"], healthy["reason"], healthy["message"]))
+}
+
+fn a_bad_and_a_good_canary() -> Outcome {
+    let space = "judged";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let told = exporter(space)?;
+    let _prometheus = Prometheus::start()?;
+    let controller = Controller::start(space, CONTROLLER, &["--metrics", "main=http://127.0.0.1:19090"])?;
+    let mut client = Client::of(space)?;
+    all_answered(&mut client, &users())?;
+    apply(&[release(space, spec(&json!([{"weight": "10%", "hold": "1h"}, {"weight": "100%"}])))])?;
+    eventually("the bad canary is rolled back", || {
+        let versions = tell(&mut client, &told, Some(3))?;
+        let phase = get("crel", space, "reviews")?["status"]["phase"].clone();
+        let nobody = versions.iter().all(|version| version == "v1");
+        Ok(if phase == "RolledBack" && nobody { Ok(()) } else { Err(format!("{phase}, {}", condition_of(space)?)) })
+    })?;
+    let message = await_reason(space, "reviews", "Healthy", "Failing")?;
+    assert!(message.starts_with("failures: v2 made ") && message.contains("Odds for harm "), "{message}");
+    let status = get("crel", space, "reviews")?["status"].clone();
+    let failed = &status["run"]["failed"][0];
+    assert_eq!((&failed["version"], &failed["step"]), (&json!("v2"), &json!(0)));
+    let history = status["history"][0].clone();
+    assert_eq!(
+        (&history["what"], &history["by"], &history["from"]),
+        (&json!("RolledBack"), &json!("analysis"), &json!("v2=10%"))
+    );
+    assert_eq!((&status["analysis"]["verdict"], &status["reason"]), (&json!("Failing"), &json!("Failing")));
+    // Another leader knows it too.
+    assert_eq!(controller.terminate()?, Some(0));
+    let controller = Controller::start(space, CONTROLLER, &["--metrics", "main=http://127.0.0.1:19090"])?;
+    await_reason(space, "reviews", "Healthy", "Failing")?;
+    assert!(counts(&mut client, &users())?.iter().all(|version| version == "v1"));
+    // Mended under the same name, and tried again: it goes on to the end by itself.
+    let steps = json!([{"weight": "30%"}, {"weight": "100%"}]);
+    patch("crel", space, "reviews", &json!({"spec": {"steps": steps}}))?;
+    kubectl(
+        &["create", "-f", "-"],
+        &json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryControl",
+        "metadata": {"name": "reviews", "namespace": space}, "spec": {"attempt": 1, "by": "admin"}})
+        .to_string(),
+    )?;
+    eventually("the good canary has everybody", || {
+        let versions = tell(&mut client, &told, None)?;
+        let phase = get("crel", space, "reviews")?["status"]["phase"].clone();
+        let all = versions.iter().all(|version| version == "v2");
+        Ok(if phase == "Completed" && all { Ok(()) } else { Err(format!("{phase}, {}", condition_of(space)?)) })
+    })?;
+    await_reason(space, "reviews", "Healthy", "Good")?;
+    kubectl(&["delete", "crel,cctl", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn without_a_source() -> Outcome {
+    let space = "unasked";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    apply(&[release(space, spec(&json!([{"weight": "10%"}, {"weight": "100%"}])))])?;
+    let message = await_reason(space, "reviews", "Healthy", "NoSource")?;
+    assert_eq!(message, "there is no metric source; the administrator sets one up with `--metrics NAME=URL`");
+    assert!(condition_of(space)?.starts_with("\"Unknown\" "));
+    eventually("the step is reached, and waits", || {
+        let state = get("crel", space, "reviews")?["status"]["run"]["state"].clone();
+        Ok(if state == "AwaitingVerdict" { Ok(()) } else { Err(state.to_string()) })
+    })?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}

@@ -1,0 +1,120 @@
+//! A release by commands alone: create, list, show, wait, approve, finish, delete.
+
+use std::process::{Command, Output};
+
+use serde_json::{Value, json};
+use serin_tests::mesh::{CONTROLLER, Client, Controller, agree, counts, eventually, get, kubectl, patch, reviews, users};
+
+use crate::{Outcome, Tests};
+
+pub(crate) const TESTS: Tests = &[
+    ("commands::a_release_lives_by_commands_and_finishes_without_moving_anybody", by_commands),
+    ("commands::steps_are_waited_for_and_approved", stepped),
+];
+
+fn serin(arguments: &[&str]) -> Result<(i32, String, String), Box<dyn std::error::Error>> {
+    let output: Output = Command::new(serin_tests::command()?).args(arguments).env("NO_COLOR", "1").output()?;
+    let code = output.status.code().ok_or("a signal ended it")?;
+    Ok((code, String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?))
+}
+
+/// What it answers where it ends with this code.
+fn said(code: i32, arguments: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
+    let (found, out, error) = serin(arguments)?;
+    if found == code { Ok(out + &error) } else { Err(format!("{arguments:?}: {found}: {out}{error}").into()) }
+}
+
+fn by_commands() -> Outcome {
+    let space = "commands";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let name = format!("{space}/reviews");
+    let create = ["create", &name, "--version", "v2", "--weight", "50%", "--by", "cookie:user"];
+    let printed = said(0, &[&create[..], &["--dry-run=client", "-o", "yaml"]].concat())?;
+    assert!(printed.contains("service: reviews") && printed.contains("version: v1"), "{printed}");
+    assert_eq!(said(0, &create)?, "commands/reviews: Active, v2=50%\n");
+    let second = said(2, &create)?;
+    assert!(second.contains("the release commands/reviews has the Service already"), "{second}");
+    let mut client = Client::of(space)?;
+    agree(space, &mut client)?;
+
+    let list = said(0, &["list", "-n", space])?;
+    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().take(4).collect()).collect();
+    assert_eq!(lines, [["NAME", "STABLE", "CANARIES", "PHASE"], ["reviews", "v1", "v2=50%", "Active"]]);
+    let all: Value = serde_json::from_str(&said(0, &["list", "-n", space, "-o", "json"])?)?;
+    assert_eq!(all["releases"][0]["versions"][1], json!({"version": "v2", "share": "50%", "ready": 1}));
+    let page = said(0, &["show", &name])?;
+    for line in [
+        "commands/reviews  Active\n",
+        "v1 stable  50%    1\n",
+        "v2 canary  50%    1\n",
+        "Accepted ✓   Ready ✓   Programmed ✓",
+    ] {
+        assert!(page.contains(line), "{line}: {page}");
+    }
+    said(0, &["status", &name, "--for", "programmed", "--timeout", "30s"])?;
+    let missing = said(1, &["show", "nobody", "-n", space])?;
+    assert!(missing.contains("CanaryRelease commands/nobody is not there"), "{missing}");
+
+    // Nobody may move by it.
+    let early = said(2, &["finish", &name, "--yes"])?;
+    assert!(early.contains("no canary has everybody (v1 50%, v2 50%), so people would move"), "{early}");
+    said(0, &["takeover", &name, "v2", "--yes"])?;
+    let everybody = |client: &mut Client| {
+        let requests = users();
+        eventually("everybody has v2", || {
+            let others = counts(client, &requests)?.iter().filter(|version| *version != "v2").count();
+            Ok(if others == 0 { Ok(()) } else { Err(format!("{others} do not")) })
+        })
+    };
+    everybody(&mut client)?;
+    // What Git owns is printed, and not touched.
+    kubectl(&["annotate", "crel", "-n", space, "reviews", "argocd.argoproj.io/tracking-id=shop"], "")?;
+    let printed = said(5, &["finish", &name, "--yes"])?;
+    assert!(printed.contains("\"version\": \"v2\"") && printed.contains("Argo CD owns the release"), "{printed}");
+    assert_eq!(get("crel", space, "reviews")?["spec"]["stable"]["version"], "v1");
+    kubectl(&["annotate", "crel", "-n", space, "reviews", "argocd.argoproj.io/tracking-id-"], "")?;
+    assert_eq!(said(0, &["finish", &name, "--yes"])?, "commands/reviews: v2 is stable\n");
+    for _ in 0..3 {
+        assert!(counts(&mut client, &users())?.iter().all(|version| version == "v2"), "somebody moved");
+    }
+    let status = said(0, &["status", &name, "--timeout", "30s"])?;
+    assert!(status.contains("commands/reviews: Active"), "{status}");
+    let spec = get("crel", space, "reviews")?["spec"].clone();
+    assert_eq!((&spec["stable"], &spec["canaries"]), (&json!({"version": "v2"}), &json!([])));
+    assert_eq!(get("cctl", space, "reviews")?["spec"]["hold"], Value::Null);
+    assert!(counts(&mut client, &users())?.iter().all(|version| version == "v2"));
+    let gone = said(0, &["delete", &name])?;
+    assert_eq!(gone, "commands/reviews: deleted; stable's pods and Service are as they were\n");
+    assert!(get("crel", space, "reviews").is_err());
+    drop(controller);
+    Ok(())
+}
+
+fn stepped() -> Outcome {
+    let space = "waited";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let name = format!("{space}/reviews");
+    let steps = ["--steps", "10%,50%,100%", "--hold", "1s", "--approve-last"];
+    said(0, &[&["create", &name, "--version", "v2", "--by", "cookie:user"], &steps[..]].concat())?;
+    let waited = said(5, &["status", &name, "--timeout", "60s"])?;
+    let last = waited.lines().last().unwrap_or_default();
+    assert_eq!(last, "waited/reviews: AwaitingApproval at step 2 of 3, v2=50%; run `serin approve waited/reviews`");
+    said(0, &["status", &name, "--for", "approval"])?;
+    said(0, &["status", &name, "--for", "step=2"])?;
+    said(4, &["status", &name, "--for", "rolledBack", "--timeout", "1s"])?;
+    let page = said(0, &["show", &name])?;
+    assert!(page.contains("STEPS    ✓ 10% 1s   ▸ 50% 1s approve   · 100%\n"), "{page}");
+    said(0, &["approve", &name])?;
+    said(0, &["show", &name, "-w", "--until", "done"])?;
+    // A question needs somebody who can answer it.
+    let unasked = said(2, &["delete", &name])?;
+    assert!(unasked.contains("100% of people move from v2 to v1") && unasked.contains("pass --yes"), "{unasked}");
+    said(0, &["rollback", &name])?;
+    said(3, &["status", &name, "--timeout", "30s"])?;
+    patch("crel", space, "reviews", &json!({"metadata": {"labels": {"team": "shop"}}}))?;
+    said(0, &["delete", &name, "--yes"])?;
+    drop(controller);
+    Ok(())
+}
