@@ -16,11 +16,11 @@ mod diff;
 #[cfg(feature = "cluster")]
 mod document;
 mod explain;
-mod import;
 #[cfg(feature = "cluster")]
 mod finish;
 #[cfg(feature = "cluster")]
 mod goal;
+mod import;
 #[cfg(feature = "cluster")]
 mod list;
 #[cfg(feature = "cluster")]
@@ -56,8 +56,7 @@ struct Cli {
     command: Command,
 }
 
-const EXIT_CODES: &str =
-    "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 it came otherwise (rolled back, refused, somebody moves, \
+const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 invalid command line or file, 3 it came otherwise (rolled back, refused, somebody moves, \
      something is lost), 4 it did not come in time, 5 a person is needed.";
 
 const COMPLETION_EXAMPLES: &str = "\

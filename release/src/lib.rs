@@ -18,6 +18,7 @@ pub mod limits;
 pub mod patch;
 pub mod problem;
 pub mod reference;
+mod route;
 pub mod served;
 pub mod state;
 pub mod target;

@@ -7,8 +7,6 @@ mod routing;
 mod steps;
 mod sticky;
 
-pub(crate) use routing::ROUTE_SETTINGS;
-
 use std::collections::BTreeSet;
 
 use serin_config::{Algorithm, BUCKETS, Sticky, Weight, check_version_name};

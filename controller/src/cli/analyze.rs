@@ -45,7 +45,7 @@ impl Analyze {
             return Err(Failure::Invalid(both.to_owned()));
         }
         let release = self.release()?;
-        let setup = release.spec.analysis.as_ref().map(|analysis| analysis.setup(&release.spec));
+        let setup = release.spec.analysed();
         let setup = setup.ok_or_else(|| self.invalid("the release has no `spec.analysis`; add one"))?;
         if is_standard_input(&self.counts) {
             return self.replay(&setup, io::stdin().lock());

@@ -15,6 +15,7 @@ use crate::lifecycle::control::{Control, Hold, HoldKind};
 use crate::lifecycle::run::{Happened, Run, What};
 use crate::lifecycle::schedule::Schedule;
 use crate::lifecycle::steps::Step;
+use crate::lifecycle::verdict::analysis::Setup;
 use crate::lifecycle::verdict::status::AnalysisStatus;
 
 /// A canary release of one Service: its stable version, its canaries, and which requests each of them gets.
@@ -451,6 +452,15 @@ impl ControlStatus {
             own.since.clone_from(&before.since);
         }
         Some(own)
+    }
+}
+
+impl Spec {
+    /// What is analysed of the release; `None` without an analysis.
+    #[must_use]
+    pub fn analysed(&self) -> Option<Setup> {
+        let canaries = self.canaries.iter().map(|canary| canary.version.clone()).collect();
+        Some(self.analysis.as_ref()?.setup(&self.stable.version, canaries, &self.steps))
     }
 }
 

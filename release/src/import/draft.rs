@@ -12,7 +12,7 @@ use crate::api::API_VERSION;
 use crate::api::v1alpha1::{Canary, CanaryRelease, Metadata, Routing, Spec, Stable};
 use crate::lifecycle::steps::{Check, Step};
 use crate::limits;
-use crate::validate::ROUTE_SETTINGS;
+use crate::route::ROUTE_SETTINGS;
 
 /// A release under construction.
 #[derive(Debug)]

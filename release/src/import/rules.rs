@@ -6,7 +6,7 @@ use serin_config::{BUCKETS, SplitDocument};
 use super::report::{Kind, Line};
 use super::when::{Fit, When};
 use crate::api::v1alpha1::{CanaryRelease, Rule, Share};
-use crate::compile::compile;
+use crate::compile::{Moment, compile};
 use crate::problem::Problems;
 use crate::state::State;
 use crate::target::Target;
@@ -128,7 +128,8 @@ fn fault(bare: &CanaryRelease, rule: &Rule) -> Option<String> {
 /// Why a release would be refused, in one sentence.
 pub(super) fn refused(release: &CanaryRelease) -> Option<String> {
     let target = Target::in_mesh(release);
-    let checked = compile(&[(release.clone(), target)], &State::default(), SplitDocument::new(Vec::new()), None);
+    let checked =
+        compile(&[(release.clone(), target)], &State::default(), SplitDocument::new(Vec::new()), &Moment::default());
     match checked {
         Ok(_) => None,
         Err(Problems(problems)) => Some(problems.first().map(|problem| problem.in_its_object()).unwrap_or_default()),

@@ -13,7 +13,6 @@ use super::steps::Step;
 use super::verdict::analysis::Setup;
 use super::verdict::metric::{Bounds, Kind, Metric};
 use super::verdict::plan::Plan;
-use crate::api::v1alpha1::Spec;
 
 /// Compares each canary with stable, tick by tick: a canary that is shown to be worse is rolled back, and steps wait until it is shown to be good.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -274,18 +273,18 @@ impl AnalysisSpec {
     /// The largest chance of a false alarm.
     const FALSE_ALARMS: f64 = 0.01;
 
-    /// What is analysed of a release with this analysis.
+    /// What is analysed of these versions along these steps.
     #[must_use]
-    pub fn setup(&self, spec: &Spec) -> Setup {
+    pub fn setup(&self, stable: &str, canaries: Vec<String>, steps: &[Step]) -> Setup {
         let design_effect = self.design_effect.map_or(Tolerance::default().design_effect, f64::from);
         let seconds = |step: &Step| u64::from(step.over_seconds()) + u64::from(step.hold_seconds());
-        let planned = spec.steps.iter().map(seconds).sum();
+        let planned = steps.iter().map(seconds).sum();
         let false_alarms = self.false_alarms.map_or(Self::FALSE_ALARMS, part);
         Setup {
-            stable: spec.stable.version.clone(),
-            canaries: spec.canaries.iter().map(|canary| canary.version.clone()).collect(),
+            stable: stable.to_owned(),
+            canaries,
             metrics: self.metrics.iter().map(|metric| metric.metric(design_effect)).collect(),
-            plan: Plan::new(self.metrics.len(), spec.steps.len(), planned, false_alarms),
+            plan: Plan::new(self.metrics.len(), steps.len(), planned, false_alarms),
         }
     }
 }

@@ -54,8 +54,8 @@ pub fn live(
     let planned = plan(&intent, control, progress, signals, now)?;
     let mut acting = release.clone();
     let state = planned.progress.run.as_ref().map(|run| run.state);
-    // What is paused from the start begins as its spec says.
-    let is_new = progress.weights.is_empty() && state == Some(RunState::Paused);
+    // What is paused from the start begins as its spec says; with steps before the first of them.
+    let is_new = progress.weights.is_empty() && state == Some(RunState::Paused) && spec.steps.is_empty();
     // A ramp of an algorithm with fewer buckets has fewer weights.
     let sticky = spec.sticky.as_ref().filter(|_| !spec.steps.is_empty());
     let grain = sticky.map_or(1, |sticky| sticky.algorithm.granularity()).max(1);

@@ -6,20 +6,7 @@ use serde_json::Value;
 
 use super::{Check, is_object_name};
 use crate::api::v1alpha1::{Routing, RoutingMode};
-
-/// Route settings that are carried over; the others would take the decision away from the filter.
-pub(crate) const ROUTE_SETTINGS: [&str; 10] = [
-    "timeout",
-    "retries",
-    "fault",
-    "corsPolicy",
-    "mirror",
-    "mirrorPercent",
-    "mirrorPercentage",
-    "mirrors",
-    "headers",
-    "rewrite",
-];
+use crate::route::ROUTE_SETTINGS;
 
 impl Check<'_> {
     pub(super) fn routing(&mut self, routing: &Routing) {

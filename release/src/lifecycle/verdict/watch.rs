@@ -43,7 +43,7 @@ impl Watch {
     /// The analysis of a release, where it has one that is not over; `kept` is what was kept of an earlier one.
     #[must_use]
     pub fn of(spec: &Spec, run: &Run, kept: Option<&AnalysisStatus>, now: Timestamp) -> Option<Self> {
-        let setup = spec.analysis.as_ref().filter(|_| is_open(spec, run))?.setup(spec);
+        let setup = spec.analysed().filter(|_| is_open(spec, run))?;
         let kept = kept.filter(|kept| (kept.run.as_str(), kept.step) == (run.id.as_str(), run.step));
         // A state that cannot be read is of another version: the step is looked at from now on.
         let resumed = kept.and_then(|kept| Some((Analysis::resume(&setup, &states(kept)).ok()?, kept.began)));
