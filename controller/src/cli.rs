@@ -42,7 +42,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 pub use reference::reference;
 
@@ -198,7 +198,7 @@ impl Failure {
 /// Runs the command of the process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
-    let done = match Cli::parse().command {
+    let done = match parsed().command {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
@@ -252,6 +252,17 @@ pub fn run() -> ExitCode {
         report_error(&message);
     }
     ExitCode::from(code)
+}
+
+/// The arguments of the process. As a plugin of kubectl it is called `kubectl-serin`, and typed `kubectl serin`.
+fn parsed() -> Cli {
+    let called = std::env::args_os().next().map(PathBuf::from);
+    let stem = called.as_deref().and_then(|path| path.file_stem()).and_then(|stem| stem.to_str());
+    let command = match stem {
+        Some("kubectl-serin") => Cli::command().bin_name("kubectl serin"),
+        _ => Cli::command(),
+    };
+    Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
 }
 
 /// What a shell reads to complete commands and options.

@@ -9,11 +9,13 @@ mod compile;
 pub(crate) mod convert;
 pub mod crd;
 mod events;
+mod https;
 mod job;
 mod lead;
 pub mod lease;
 pub mod metrics;
 pub mod modules;
+mod notify;
 pub mod policy;
 mod port;
 mod probe;
@@ -49,6 +51,7 @@ use campaign::Replica;
 use lease::Timing;
 use metrics::Metrics;
 use modules::Modules;
+use notify::Sink;
 use port::Limits;
 use prometheus::Source;
 
@@ -117,6 +120,15 @@ pub struct Controller {
     /// Label matchers for each query to metric sources, where these know more than one mesh: such as `cluster="east"`.
     #[arg(long, env = "SERIN_METRICS_LABELS", value_name = "MATCHERS", default_value = "", hide_default_value = true)]
     metrics_labels: String,
+    /// Somebody whom releases may name to be told what happens (`spec.notify`), as `NAME=URL` to which JSON is sent; several separated by commas.
+    #[arg(long, env = "SERIN_NOTIFY", value_name = "NAME=URL", value_delimiter = ',', hide_env_values = true)]
+    notify: Vec<Sink>,
+    /// The same for incoming webhooks of Slack.
+    #[arg(long, env = "SERIN_NOTIFY_SLACK", value_name = "NAME=URL", value_delimiter = ',', hide_env_values = true)]
+    notify_slack: Vec<Sink>,
+    /// What the cluster is called in these messages.
+    #[arg(long, env = "SERIN_CLUSTER_NAME", value_name = "NAME", default_value = "", hide_default_value = true)]
+    cluster_name: String,
     /// Time that proxies may take to get a change and to be scraped, in seconds. Then the status says that some are behind.
     #[arg(long, env = "SERIN_PROXY_GRACE_SECONDS", value_name = "SECONDS", default_value = "120")]
     proxy_grace_seconds: u64,

@@ -26,6 +26,7 @@ pub mod key;
 pub mod kind;
 mod leave;
 pub mod life;
+pub mod message;
 pub mod names;
 pub mod object;
 pub mod order;

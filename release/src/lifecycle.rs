@@ -10,6 +10,7 @@ pub mod analysis;
 pub mod control;
 pub mod evidence;
 pub mod live;
+pub mod notify;
 pub mod plan;
 pub mod run;
 pub mod schedule;

@@ -10,6 +10,8 @@ pub struct Request {
     pub line: String,
     /// Names in lower case, with their values.
     pub headers: Vec<(String, String)>,
+    /// Its body, where it says how long that is.
+    pub body: Vec<u8>,
 }
 
 impl Request {
@@ -27,7 +29,12 @@ impl Request {
                 return Ok(None);
             }
             match (line.trim_end(), line.split_once(':')) {
-                ("", _) => return Ok(Some(request)),
+                ("", _) => {
+                    let length = request.header("content-length").and_then(|length| length.parse().ok());
+                    request.body = vec![0; length.unwrap_or(0)];
+                    lines.read_exact(&mut request.body)?;
+                    return Ok(Some(request));
+                }
                 (first, _) if request.line.is_empty() => first.clone_into(&mut request.line),
                 (_, Some((name, value))) => {
                     request.headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));

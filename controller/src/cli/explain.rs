@@ -4,6 +4,8 @@ mod answer;
 mod batch;
 pub(super) mod line;
 mod note;
+#[cfg(feature = "cluster")]
+mod published;
 mod readiness;
 pub(super) mod request;
 pub(super) mod subject;
@@ -11,18 +13,19 @@ pub(super) mod subject;
 use std::fs;
 use std::io;
 use std::net::IpAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 
-use super::{Failure, Input, Output, print};
+use super::{Failure, Output, print};
 use request::Asked;
 use subject::{Subject, Taken};
 
 const EXAMPLES: &str = "\
 Examples:
   serin explain -f release.yaml --header 'cookie: user=ann'
-  serin explain -f serin.yaml --requests requests.jsonl";
+  serin explain -f serin.yaml --requests requests.jsonl
+  serin explain --release bookinfo/reviews --header 'cookie: user=ann'";
 
 const ASSUMED: &str = "\
 What the proxy does before the filter sees a request is done here too. In front of a Standalone that is Envoy as `serin standalone` runs it: \
@@ -35,8 +38,24 @@ the proxy logged. Without --source the client of a Standalone is taken to be 127
 #[derive(Args, Debug)]
 #[command(after_help = EXAMPLES, after_long_help = format!("{EXAMPLES}\n\n{ASSUMED}"))]
 pub(super) struct Explain {
+    /// YAML file with CanaryReleases, or a split document in JSON; `-` reads standard input.
+    #[cfg_attr(
+        feature = "cluster",
+        arg(short = 'f', long = "file", value_name = "FILE", required_unless_present = "release")
+    )]
+    #[cfg_attr(not(feature = "cluster"), arg(short = 'f', long = "file", value_name = "FILE", required = true))]
+    file: Option<PathBuf>,
+    /// A release of the cluster instead of a file, as `NAME` or `NAMESPACE/NAME`: what proxies have of it.
+    #[cfg(feature = "cluster")]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "state_dir"])]
+    release: Option<String>,
+    /// Root namespace of the mesh, for --release.
+    #[cfg(feature = "cluster")]
+    #[arg(long, env = "SERIN_ROOT_NAMESPACE", default_value = "istio-system", value_name = "NAMESPACE")]
+    root_namespace: String,
+    #[cfg(feature = "cluster")]
     #[command(flatten)]
-    input: Input,
+    place: super::cluster::Place,
     /// File with one request per line, as JSON; each gets one line of output, in order. `-` reads standard input.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["destination", "header", "path", "method", "source"])]
     requests: Option<PathBuf>,
@@ -75,7 +94,7 @@ pub(super) struct Explain {
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
         let taken = Taken { state_dir: self.state_dir.clone(), as_written: self.as_written, as_seen: self.as_seen };
-        let subject = Subject::load(&self.input.file, taken)?;
+        let subject = self.subject(taken)?;
         let form = batch::Form { json: self.output != Some(Output::Text), steps: self.steps };
         match &self.requests {
             Some(path) if path.as_os_str() == "-" => batch::answer(&subject, io::stdin(), io::stdout().lock(), form),
@@ -85,6 +104,20 @@ impl Explain {
             }
             None => self.single(&subject),
         }
+    }
+
+    /// What is asked about.
+    fn subject(&self, taken: Taken) -> Result<Subject, Failure> {
+        #[cfg(feature = "cluster")]
+        if let Some(name) = &self.release {
+            let connection = super::cluster::Connection::open(&self.place)?;
+            let name = connection.name(name);
+            return match self.as_written {
+                true => published::written(&connection, &name, taken),
+                false => published::published(&connection, &name, &self.root_namespace),
+            };
+        }
+        Subject::load(self.file.as_deref().unwrap_or(Path::new("-")), taken)
     }
 
     fn single(self, subject: &Subject) -> Result<(), Failure> {

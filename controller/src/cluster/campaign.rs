@@ -28,6 +28,7 @@ use super::lead::Leader;
 use super::lease::{Candidate, Fence, Timing};
 use super::metrics::Metrics;
 use super::modules::Modules;
+use super::notify::Notifier;
 use super::queue::{Queue, backoff};
 use super::{Controller, cause};
 
@@ -186,6 +187,12 @@ impl Replica {
             compiler: Compiler::new(),
             writer: Writer::new(self.client.clone(), fence, self.metrics.clone(), self.timing.request()),
             events: Events::start(recorder, self.timing.request(), &mut tasks),
+            notifier: Notifier::start(
+                self.controller.cluster_name.clone(),
+                &self.controller.notify,
+                &self.controller.notify_slack,
+                &mut tasks,
+            ),
             metrics: self.metrics.clone(),
         };
         leader.run(seen, self.stopped.clone()).await;

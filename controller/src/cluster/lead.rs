@@ -32,6 +32,7 @@ use super::apply::Writer;
 use super::compile::{Compiler, Done};
 use super::events::Events;
 use super::metrics::Metrics;
+use super::notify::Notifier;
 use super::queue::Queue;
 
 /// Events that belong together come within this time.
@@ -54,6 +55,7 @@ pub(super) struct Leader {
     pub(super) compiler: Compiler,
     pub(super) writer: Writer,
     pub(super) events: Events,
+    pub(super) notifier: Notifier,
     pub(super) metrics: Metrics,
     /// Whether proxies can get the filter.
     pub(super) filter_reach: watch::Receiver<Reachability>,

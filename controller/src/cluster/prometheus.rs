@@ -6,13 +6,8 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::Bytes;
 use hyper::header::{ACCEPT, CONTENT_TYPE};
 use hyper::{Request, StatusCode, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serin_mesh::analysis::{Answers, Question, Sample};
@@ -21,6 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval, timeout};
 
 use super::cause;
+use super::https::{Https, https};
 
 /// How long an answer may take.
 const CAP: Duration = Duration::from_secs(10);
@@ -56,7 +52,7 @@ impl FromStr for Source {
 }
 
 /// Asks metric sources.
-struct Asker(Client<HttpsConnector<HttpConnector>, Full<Bytes>>);
+struct Asker(Https);
 
 /// Asks a source again and again, and tells what it says; `None` while it does not answer.
 pub(super) async fn observe(source: Source, labels: String, tell: mpsc::Sender<(String, Option<Observed>)>) {
@@ -132,9 +128,7 @@ pub(super) async fn ask(sources: Vec<Source>, asked: watch::Receiver<BTreeSet<Qu
 
 impl Asker {
     fn new() -> Result<Self, String> {
-        let provider = rustls::crypto::ring::default_provider();
-        let tls = HttpsConnectorBuilder::new().with_provider_and_native_roots(provider).map_err(|error| cause(&error))?;
-        Ok(Self(Client::builder(TokioExecutor::new()).build(tls.https_or_http().enable_http1().build())))
+        https().map(Self)
     }
 
     /// What proxies have, and who is called by somebody without one.

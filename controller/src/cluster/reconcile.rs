@@ -291,6 +291,7 @@ impl Leader {
                     self.wrote(Kind::CanaryRelease, object, Some(&resource.id));
                     self.events.emit(&resource, &before, &status);
                     self.metrics.happened(&before, &status);
+                    self.notifier.tell(&resource, &before, &status);
                 }
                 Ok(None) => {}
                 Err(error) => {

@@ -12,6 +12,7 @@ pub use super::replicas::Replicas;
 use crate::domain::ClusterDomain;
 use crate::lifecycle::analysis::AnalysisSpec;
 use crate::lifecycle::control::{Control, Hold, HoldKind};
+use crate::lifecycle::notify::Notify;
 use crate::lifecycle::run::{Happened, Run, What};
 use crate::lifecycle::schedule::Schedule;
 use crate::lifecycle::steps::Step;
@@ -79,6 +80,9 @@ pub struct Spec {
     /// Compares canaries with stable: one that is worse is rolled back, and steps wait until canaries are shown to be good.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub analysis: Option<AnalysisSpec>,
+    /// Who is told what happens.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notify: Vec<Notify>,
     /// Where and how the mesh routes the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,

@@ -48,6 +48,7 @@ impl Draft {
             paused: false,
             steps: Vec::new(),
             schedule: None,
+            notify: Vec::new(),
             analysis: None,
             routing: None,
         };

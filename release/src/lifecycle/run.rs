@@ -141,6 +141,8 @@ pub enum What {
     Undecided,
     /// All steps are done.
     Completed,
+    /// A canary is shown to be worse, and the release holds.
+    Failing,
     /// A version gets nobody any more.
     RolledBack,
     /// A person gave everybody to a version.

@@ -1,16 +1,19 @@
 //! Steps: weights grow by themselves, in the order and time that the release says, and nobody flips.
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
     CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, eventually, get, kubectl, patch, release,
     reviews, users,
 };
+use serin_tests::upstream;
 
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
+    ("steps::people_are_told_and_a_sink_that_is_down_holds_nothing_up", people_are_told),
     ("steps::a_release_goes_its_way_and_waits_for_a_person", goes_its_way),
     ("steps::a_new_leader_goes_on_where_the_last_one_was", a_new_leader),
 ];
@@ -139,6 +142,41 @@ fn a_new_leader() -> Outcome {
     patch("crel", space, "reviews", &json!({"spec": {"paused": true}}))?;
     phase(space, "Paused")?;
     agree(space, &mut client)?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn people_are_told() -> Outcome {
+    let space = "told";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let ears = Arc::clone(&heard);
+    let address = upstream::serve(move |request| {
+        // Each message is refused once, and comes again under its key.
+        let key = request.header("idempotency-key").unwrap_or_default().to_owned();
+        let Ok(mut heard) = ears.lock() else {
+            return ("500 Internal Server Error".to_owned(), String::new(), String::new());
+        };
+        let is_new = !heard.contains(&key);
+        let message: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+        heard.push(if message["id"] == key && message["release"] == "told/reviews" { key } else { message.to_string() });
+        (if is_new { "503 Service Unavailable" } else { "204 No Content" }.to_owned(), String::new(), String::new())
+    })?;
+    let sinks = format!("team=http://{address}/x,down=http://127.0.0.1:1/");
+    let controller = Controller::start(space, CONTROLLER, &["--notify", &sinks])?;
+    let spec = json!({"canaries": [{"version": "v2"}], "steps": [{"weight": "10%"}, {"weight": "100%"}],
+        "notify": [{"to": "team", "on": ["stepped", "completed"]}, {"to": "down"}, {"to": "nobody"}]});
+    apply(&[release(space, spec)])?;
+    eventually("each message is heard twice", || {
+        let all = heard.lock().map(|heard| heard.clone()).unwrap_or_default();
+        let whats: Vec<&str> = all.iter().filter_map(|key| key.rsplit('-').next()).collect();
+        let twice = ["Stepped", "Stepped", "Stepped", "Stepped", "Completed", "Completed"];
+        Ok(if whats == twice { Ok(()) } else { Err(format!("{all:?}")) })
+    })?;
+    assert!(controller.log().contains("nobody of this name is set up to be told"), "{}", controller.log());
+    let phase = get("crel", space, "reviews")?["status"]["phase"].clone();
+    assert_eq!(phase, "Completed");
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())

@@ -76,8 +76,12 @@ impl RequestView for Watched<'_> {
 impl Subject {
     /// Reads a file, and the state directory of one with a `Standalone`.
     pub(super) fn load(path: &Path, taken: Taken) -> Result<Self, Failure> {
+        Self::of_file(path, file::read(path)?, taken)
+    }
+
+    /// The same of a file that was read.
+    pub(super) fn of_file(path: &Path, mut file: File, taken: Taken) -> Result<Self, Failure> {
         let Taken { state_dir, as_written, as_seen } = taken;
-        let mut file = file::read(path)?;
         if let (File::Manifest(manifest), true) = (&mut file, as_written) {
             for release in &mut manifest.releases {
                 (release.status, release.word) = (None, None);

@@ -31,6 +31,7 @@ impl Pass<'_> {
             state if before.run.as_ref().is_some_and(|run| run.state == state) => return,
             RunState::AwaitingApproval => (What::ApprovalNeeded, "steps"),
             RunState::Undecided => (What::Undecided, "analysis"),
+            RunState::Held if self.fails() => (What::Failing, "analysis"),
             // Whose word is taken back after the end has been told of it.
             RunState::Completed
                 if before.run.as_ref().is_some_and(|run| run.id == self.run.id && run.step == self.run.step) =>
