@@ -24,6 +24,8 @@ pub enum ConditionType {
     Overridden,
     /// Canaries are shown to be no worse than stable.
     Healthy,
+    /// Nothing goes on before somebody changes the spec.
+    Stalled,
 }
 
 /// Whether a release that comes to a reason has an event for it.
@@ -185,12 +187,16 @@ reasons! {
         Failing "Failing" false Warning
             "A canary is shown to be worse than stable, or above its limit. It gets nobody any more, unless `spec.analysis.onFail` is `hold`. Another version begins again; `serin resume --retry` tries the same one again."
     }
+    Stalled {
+        Stalled "Refused" true Quiet
+            "The spec is refused, and nothing goes on before it is changed. The condition `Accepted` says why."
+    }
 }
 
 impl ConditionType {
     /// All types, in the order of a status.
-    pub const ALL: [Self; 6] =
-        [Self::Accepted, Self::Ready, Self::Programmed, Self::TakenOver, Self::Overridden, Self::Healthy];
+    pub const ALL: [Self; 7] =
+        [Self::Accepted, Self::Ready, Self::Programmed, Self::TakenOver, Self::Overridden, Self::Healthy, Self::Stalled];
 
     /// Its name, as in a status.
     #[must_use]
@@ -202,6 +208,7 @@ impl ConditionType {
             Self::TakenOver => "TakenOver",
             Self::Overridden => "Overridden",
             Self::Healthy => "Healthy",
+            Self::Stalled => "Stalled",
         }
     }
 
@@ -216,6 +223,9 @@ impl ConditionType {
             Self::Programmed => "Whether routes and filter are as the spec wants them.",
             Self::TakenOver => "Whether one canary gets every request, as `spec.takeover` or a CanaryControl asks.",
             Self::Overridden => "Whether a person's word, in the CanaryControl of the same name, acts instead of the spec.",
+            Self::Stalled => {
+                "Whether the spec is refused, for tools that read conditions as kstatus does; only where it is."
+            }
             Self::Healthy => {
                 "Whether canaries are shown to be no worse than stable; only where the release has an analysis. While that is not known it is `Unknown`."
             }

@@ -26,6 +26,13 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
         if let Some(overridden) = pass.life.overridden(&before.conditions) {
             put(&mut conditions, overridden.at(&before.conditions, resource.generation, now));
         }
+        match outcome {
+            Outcome::Refused(refusal) => {
+                let stalled = Condition::new(Reason::Stalled, refusal.condition().message);
+                put(&mut conditions, stalled.at(&before.conditions, resource.generation, now));
+            }
+            _ => conditions.retain(|condition| condition.kind != ConditionType::Stalled.name()),
+        }
         match pass.life.healthy() {
             Some(healthy) => put(&mut conditions, healthy.at(&before.conditions, resource.generation, now)),
             None => conditions.retain(|condition| condition.kind != ConditionType::Healthy.name()),
