@@ -21,6 +21,7 @@ mod finish;
 #[cfg(feature = "cluster")]
 mod goal;
 mod import;
+mod lint;
 #[cfg(feature = "cluster")]
 mod list;
 #[cfg(feature = "cluster")]
@@ -79,6 +80,8 @@ enum Command {
     Explain(explain::Explain),
     /// Check a file without running anything.
     Validate(validate::Validate),
+    /// Show what is valid in a file, and perhaps not meant.
+    Lint(lint::Lint),
     /// Show what the analysis of a release thinks of recorded counts.
     Analyze(analyze::Analyze),
     /// Show who moves if a file is applied.
@@ -202,6 +205,7 @@ pub fn run() -> ExitCode {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
         Command::Validate(validate) => validate.run(),
+        Command::Lint(lint) => lint.run(),
         Command::Analyze(analyze) => analyze.run(),
         Command::Diff(diff) => diff.run(),
         Command::Import(import) => import.run(),

@@ -15,6 +15,7 @@ pub mod id;
 pub mod import;
 pub mod lifecycle;
 pub mod limits;
+pub mod lint;
 pub mod patch;
 pub mod problem;
 pub mod reference;

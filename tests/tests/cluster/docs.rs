@@ -35,7 +35,8 @@ fn run(page: &Page) -> Outcome {
     }
     let controller = Controller::start("docs", CONTROLLER, &[])?;
     let kubectl_program = std::env::var_os("KUBECTL").map(PathBuf::from).ok_or("KUBECTL is not set")?;
-    let programs = [("serin", serin_tests::command()?), ("kubectl", kubectl_program)];
+    let serin = serin_tests::command()?;
+    let programs = [("serin", serin.clone()), ("kubectl-serin", serin), ("kubectl", kubectl_program)];
     let mut session = Session::start(&programs, true)?;
     let blocks = page.blocks.iter().filter(|block| block.runs(true));
     let typed = blocks.map(|block| session.block(block)).collect::<Result<Vec<_>, _>>();
