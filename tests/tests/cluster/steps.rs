@@ -1,13 +1,15 @@
 //! Steps: weights grow by themselves, in the order and time that the release says, and nobody flips.
 
+use std::path::PathBuf;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, eventually, get, kubectl, patch, release,
-    reviews, users,
+    CONTROLLER, Client, Controller, Watcher, agree, apply, await_reason, counts, eventually, get, kubeconfig, kubectl,
+    patch, release, reviews, users,
 };
+use serin_tests::severed::Plain;
 use serin_tests::upstream;
 
 use crate::{Outcome, Tests};
@@ -15,6 +17,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("steps::people_are_told_and_a_sink_that_is_down_holds_nothing_up", people_are_told),
     ("steps::a_release_goes_its_way_and_waits_for_a_person", goes_its_way),
+    ("steps::killed_at_each_write_of_a_step_and_of_a_rollback_nobody_flips", killed_at_each_write),
     ("steps::a_new_leader_goes_on_where_the_last_one_was", a_new_leader),
 ];
 
@@ -179,5 +182,97 @@ fn people_are_told() -> Outcome {
     assert_eq!(phase, "Completed");
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
+    Ok(())
+}
+
+/// The control that approves the step that waits, or rolls back.
+fn word(space: &str, spec: &Value) -> Outcome {
+    let control = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryControl",
+        "metadata": {"name": "reviews", "namespace": space}, "spec": spec});
+    kubectl(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &control.to_string()).map(|_| ())
+}
+
+fn killed_at_each_write() -> Outcome {
+    let space = "severed";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let directory = PathBuf::from(std::env::var_os("RUN").ok_or("RUN is not set")?);
+    let plain = Plain::start(&kubeconfig()?)?;
+    let mut client = Client::of(space)?;
+    // Each step is one try.
+    let steps: Vec<Value> = (1..=20).map(|step| json!({"weight": format!("{}%", step * 4), "approve": true})).collect();
+    let whole = Controller::start(space, CONTROLLER, &[])?;
+    apply(&[release(space, spec(&json!(steps)))])?;
+    phase(space, "AwaitingApproval")?;
+    agree(space, &mut client)?;
+    whole.terminate()?;
+    let run = || get("crel", space, "reviews").map(|release| release["status"]["run"].clone());
+    let by_whom = |version: &str, now: &[String]| now.iter().filter(|own| *own == version).count();
+    let mut killed = [0, 0];
+    for (kind, killed) in ["step", "rollback"].into_iter().zip(&mut killed) {
+        for write in 1..15 {
+            let before = counts(&mut client, &users())?;
+            let state = run()?;
+            let rolls_back = kind == "rollback";
+            match rolls_back {
+                true => word(space, &json!({"hold": {"kind": "Rollback"}, "by": "admin"}))?,
+                false => word(space, &json!({"approved": [{"run": state["id"], "step": state["step"]}], "by": "admin"}))?,
+            }
+            let severed = plain.severed_at(write, &directory)?;
+            let broken = Controller::spawn(space, CONTROLLER, &severed.kubeconfig, &[])?;
+            severed.victim(broken.id());
+            let settled = || -> Result<bool, Box<dyn std::error::Error>> {
+                let status = get("crel", space, "reviews")?["status"].clone();
+                Ok(match rolls_back {
+                    true => status["phase"] == "RolledBack" && status["control"]["kind"] == "Rollback",
+                    false => status["run"]["step"] != state["step"] && status["phase"] == "AwaitingApproval",
+                })
+            };
+            eventually("it is killed, or done", || {
+                Ok(if severed.happened() || settled()? { Ok(()) } else { Err("neither".to_owned()) })
+            })?;
+            let done = !severed.happened();
+            // Whatever acts now: nobody is served what neither state gives.
+            let between = counts(&mut client, &users())?;
+            let back = |(before, now): (&String, &String)| before == "v2" && now == "v1";
+            let has_left = before.iter().zip(&between).any(back);
+            assert!(rolls_back || !has_left, "{kind} {write}: somebody fell back");
+            drop(broken);
+            let whole = Controller::start(space, CONTROLLER, &[])?;
+            eventually("another one goes on to the end", || Ok(if settled()? { Ok(()) } else { Err(run()?.to_string()) }))?;
+            match rolls_back {
+                true => {
+                    eventually("nobody has v2", || {
+                        let now = counts(&mut client, &users())?;
+                        Ok(match by_whom("v2", &now) {
+                            0 => Ok(()),
+                            some => Err(some.to_string()),
+                        })
+                    })?;
+                    word(space, &json!({"by": "admin"}))?;
+                    eventually("the same people are back", || {
+                        let now = counts(&mut client, &users())?;
+                        Ok(if now == before { Ok(()) } else { Err(by_whom("v2", &now).to_string()) })
+                    })?;
+                }
+                false => {
+                    agree(space, &mut client)?;
+                    let now = counts(&mut client, &users())?;
+                    assert!(!before.iter().zip(&now).any(back), "{kind} {write}: somebody fell back");
+                }
+            }
+            whole.terminate()?;
+            if done {
+                break;
+            }
+            *killed += 1;
+        }
+    }
+    assert!(killed.iter().all(|killed| *killed >= 2), "killed at {killed:?} writes only");
+    // No step was left out, and none was done twice.
+    let told = story(space)?;
+    let steps = told.iter().filter(|told| told.starts_with("Stepped"));
+    let numbers: Vec<u32> = steps.filter_map(|told| told.split("step ").nth(1)?.split(' ').next()?.parse().ok()).collect();
+    assert!(numbers.len() > 1 && numbers.windows(2).all(|two| two[1] == two[0] + 1), "{told:?}");
+    kubectl(&["delete", "crel,cctl", "-n", space, "reviews", "--timeout=60s"], "")?;
     Ok(())
 }
