@@ -147,7 +147,7 @@ fn run(planned: &Planned, release: &CanaryRelease, before: Option<&Run>) -> Opti
         return None;
     }
     let Some(before) = before else { return Some(run) };
-    let timeless = |run: &Run| Run { counted: 0, total: 0, seen: Timestamp::UNIX_EPOCH, ..run.clone() };
+    let timeless = |run: &Run| Run { counted: 0, total: 0, waited: 0, seen: Timestamp::UNIX_EPOCH, ..run.clone() };
     let is_fresh = run.seen.duration_since(before.seen).unsigned_abs() < KEEP;
     // Time that counts and time that does not are told apart by the state at the last look.
     let is_same = timeless(&run) == timeless(before);

@@ -9,7 +9,7 @@ use crate::problem::Problem;
 pub fn most_characters(field: &str) -> usize {
     match field {
         "weight" | "plus" | "margin" | "limit" | "falseAlarms" | "than" => 8,
-        "over" | "hold" | "deadline" | "undecidedFor" | "watchAfter" | "for" => 32,
+        "over" | "hold" | "deadline" | "undecidedFor" | "watchAfter" | "readyWithin" | "for" => 32,
         "timeZone" => 64,
         "from" | "to" => 40,
         "run" => 64,

@@ -148,8 +148,12 @@ impl World {
     }
 
     fn plan(&self, progress: &Progress) -> Planned {
-        let candidate =
-            |(version, buckets): &(&'static str, u32)| Candidate { version, weight: weight(*buckets), workload: "" };
+        let candidate = |(version, buckets): &(&'static str, u32)| Candidate {
+            version,
+            weight: weight(*buckets),
+            workload: "",
+            ready_within: None,
+        };
         let canaries: Vec<Candidate<'_>> = self.spec.canaries.iter().map(candidate).collect();
         let intent = Intent {
             stable: STABLE,

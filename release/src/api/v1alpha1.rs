@@ -15,6 +15,7 @@ use crate::lifecycle::control::{Control, Hold, HoldKind};
 use crate::lifecycle::notify::Notify;
 use crate::lifecycle::run::{Happened, Run, What};
 use crate::lifecycle::schedule::Schedule;
+use crate::lifecycle::span::Span;
 use crate::lifecycle::steps::Step;
 use crate::lifecycle::verdict::analysis::Setup;
 use crate::lifecycle::verdict::status::AnalysisStatus;
@@ -129,6 +130,9 @@ pub struct Workload {
     /// What else differs in the spec of the pods: a strategic merge patch such as `{containers: [{name: reviews, env: [{name: MODE, value: new}]}]}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub patch: Option<Value>,
+    /// Time in which its pods have to become ready, once a step waits for them. Then it is reported, and the step goes on waiting.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_within: Option<Span>,
 }
 
 /// A rule: which version the requests that match it get.

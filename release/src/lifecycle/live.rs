@@ -10,7 +10,7 @@ use super::control::Control;
 use super::plan::{Candidate, Intent, Planned, Progress, Signals, plan};
 use super::run::RunState;
 use super::span::Span;
-use crate::api::v1alpha1::CanaryRelease;
+use crate::api::v1alpha1::{CanaryRelease, Workload};
 
 /// A release as it acts, and how it came to that.
 #[derive(Clone, Debug)]
@@ -33,12 +33,18 @@ pub fn live(
     now: Timestamp,
 ) -> Result<Lived, String> {
     let spec = &release.spec;
-    let workload =
-        |workload: &Option<_>| workload.as_ref().and_then(|own| serde_json::to_string(own).ok()).unwrap_or_default();
+    // How long pods may take makes no other canary.
+    let workload = |workload: &Option<Workload>| {
+        let own = workload.clone().map(|own| Workload { ready_within: None, ..own });
+        own.and_then(|own| serde_json::to_string(&own).ok()).unwrap_or_default()
+    };
     let workloads: Vec<String> = spec.canaries.iter().map(|canary| workload(&canary.workload)).collect();
     let candidates = spec.canaries.iter().zip(&workloads);
     let candidates: Vec<Candidate<'_>> = candidates
-        .map(|(canary, workload)| Candidate { version: &canary.version, weight: canary.weight, workload })
+        .map(|(canary, workload)| {
+            let ready_within = canary.workload.as_ref().and_then(|own| own.ready_within).map(Span::seconds);
+            Candidate { version: &canary.version, weight: canary.weight, workload, ready_within }
+        })
         .collect();
     let intent = Intent {
         stable: &spec.stable.version,

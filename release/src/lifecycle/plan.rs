@@ -61,6 +61,8 @@ pub struct Candidate<'a> {
     pub weight: Weight,
     /// What else makes it another canary, as text: its workload.
     pub workload: &'a str,
+    /// Seconds in which its pods have to become ready.
+    pub ready_within: Option<u32>,
 }
 
 /// How far a release has come.
@@ -160,6 +162,8 @@ struct Pass<'a> {
     now: Timestamp,
     run: Run,
     weights: BTreeMap<String, u32>,
+    /// Seconds for which it had waited for pods at the last look.
+    waited_before: u64,
     happened: Vec<Happened>,
     look_at: Option<Timestamp>,
 }
@@ -203,11 +207,12 @@ impl<'a> Pass<'a> {
                 }
                 let from = as_weights(&weights);
                 let (state, attempt) = (RunState::Starting, control.attempt);
-                let (step, reached, counted, total, next) = (0, false, 0, 0, String::new());
-                Run { id, versions, attempt, step, reached, counted, total, seen: now, state, next, failed, from }
+                let (step, reached, counted, total, waited, next) = (0, false, 0, 0, 0, String::new());
+                Run { id, versions, attempt, step, reached, counted, total, waited, seen: now, state, next, failed, from }
             }
         };
-        let mut pass = Self { intent, control, word, signals, now, run, weights, happened, look_at: None };
+        let waited_before = run.waited;
+        let mut pass = Self { intent, control, word, signals, now, run, weights, waited_before, happened, look_at: None };
         pass.count();
         pass
     }
@@ -219,6 +224,7 @@ impl<'a> Pass<'a> {
         if self.run.state.counts() {
             self.run.total += elapsed;
         }
+        self.run.waited = if self.run.state == RunState::NotReady { self.run.waited + elapsed } else { 0 };
         // What is done is watched for a while.
         if self.run.state.counts() || self.run.state == RunState::Completed {
             self.run.counted += elapsed;

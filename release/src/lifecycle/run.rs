@@ -29,6 +29,9 @@ pub struct Run {
     /// Seconds that count since the first step.
     #[serde(default)]
     pub total: u64,
+    /// Seconds for which it has waited for pods.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub waited: u64,
     /// When this was looked at last, in whole seconds.
     #[schemars(with = "String")]
     pub seen: Timestamp,
@@ -43,6 +46,11 @@ pub struct Run {
     /// Weights from which the step began.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub from: BTreeMap<String, Weight>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// A version that was rolled back without a person.

@@ -34,6 +34,9 @@ pub(in crate::cli) struct Takeover {
     named: Named,
     /// The version that gets everybody.
     version: String,
+    /// Also where no pod of the version is ready: people go to stable until one is.
+    #[arg(long)]
+    anyway: bool,
 }
 
 /// Set the weights of canaries by hand, whatever the spec says.
@@ -126,6 +129,15 @@ impl Takeover {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
         say(&self.named, |found| {
             known(found, &self.version, true)?;
+            let versions = found.release.status.iter().flat_map(|status| &status.versions);
+            let is_ready = versions.into_iter().find(|own| own.version == self.version).is_none_or(|own| own.ready > 0);
+            if !is_ready && !self.anyway {
+                return Err(Failure::Invalid(format!(
+                    "{}: no pod of {} is ready, so that nobody would get it; wait for its pods, or pass --anyway",
+                    found.release.id(),
+                    self.version
+                )));
+            }
             let control = with_hold(found, HoldKind::Takeover, Some(self.version.clone()), BTreeMap::new());
             let question = format!("{} gets everybody, and the split is kept for when that is taken back. ", self.version);
             Ok(Said { control, question: Some(question), answer: None })

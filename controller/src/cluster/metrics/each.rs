@@ -51,6 +51,7 @@ fn stepped() -> Status {
         reached: true,
         counted: 0,
         total: 0,
+        waited: 0,
         seen: at,
         state: RunState::Holding,
         next: String::new(),

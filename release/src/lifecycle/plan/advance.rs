@@ -61,6 +61,7 @@ impl<'a> Pass<'a> {
         let lacks = |version: &&str| !self.signals.ready.contains(*version);
         let starves = |version: &&str| growing.is_empty() && self.signals.lacking.contains(*version);
         if asked.iter().any(|version| lacks(version) || starves(version)) {
+            self.await_pods(asked);
             return RunState::NotReady;
         }
         if self.is_late() {
@@ -123,6 +124,25 @@ impl<'a> Pass<'a> {
                 RunState::Stepping
             }
             false => RunState::Completed,
+        }
+    }
+
+    /// Says it once when pods take longer than they may.
+    fn await_pods(&mut self, asked: &[&str]) {
+        let is_missing = |version: &str| asked.contains(&version) && !self.signals.ready.contains(version);
+        let missing: Vec<_> = self.intent.canaries.iter().filter(|canary| is_missing(canary.version)).collect();
+        for canary in missing {
+            let Some(within) = canary.ready_within.map(u64::from) else { continue };
+            match within.checked_sub(self.run.waited).filter(|left| *left > 0) {
+                Some(left) => self.look_in(left),
+                None if self.waited_before < within => {
+                    let weights = shown(&self.weights);
+                    let because = format!("{} has no ready pod after {within}s", canary.version);
+                    let (from, to, by) = (weights.clone(), weights, "steps".to_owned());
+                    self.happened.push(Happened { what: What::Late, from, to, by, because });
+                }
+                None => {}
+            }
         }
     }
 

@@ -10,6 +10,7 @@ struct Story {
     steps: Vec<Step>,
     schedule: Schedule,
     analysed: bool,
+    undecided_for: Option<u32>,
     takeover: Option<&'static str>,
     control: Control,
     signals: Signals,
@@ -23,6 +24,7 @@ impl Story {
             steps: serde_json::from_value(steps).unwrap(),
             schedule: Schedule::default(),
             analysed: false,
+            undecided_for: None,
             takeover: None,
             control: Control::default(),
             signals: Signals { ready: ["v1", "v2"].map(str::to_owned).into(), ..Signals::default() },
@@ -34,7 +36,7 @@ impl Story {
     /// Looks so many seconds after the start, until nothing is due.
     fn at(&mut self, seconds: i64) -> Look {
         let now = self.start.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
-        let canaries = [Candidate { version: "v2", weight: "7%".parse().unwrap(), workload: "" }];
+        let canaries = [Candidate { version: "v2", weight: "7%".parse().unwrap(), workload: "", ready_within: Some(60) }];
         let intent = Intent {
             stable: "v1",
             canaries: &canaries,
@@ -44,7 +46,7 @@ impl Story {
             paused: false,
             analysed: self.analysed,
             roll_back: true,
-            undecided_for: None,
+            undecided_for: self.undecided_for,
         };
         let mut happened = Vec::new();
         loop {
@@ -290,4 +292,48 @@ fn without_steps_the_weights_of_the_spec_act() {
     assert_eq!((look.state, look.weight, look.look), (RunState::Active, 7000, None));
     story.takeover = Some("v1");
     assert_eq!(story.at(1).takeover.as_deref(), Some("v1"));
+}
+
+#[test]
+fn pods_that_take_too_long_are_reported_once() {
+    let mut story = Story::new(json!([{"weight": "1%"}, {"weight": "100%"}]));
+    story.signals.ready.remove("v2");
+    let look = story.at(0);
+    assert_eq!((look.state, look.look), (RunState::NotReady, Some(60)));
+    assert_eq!(story.at(59).happened.len(), 0);
+    assert_eq!(story.at(60).happened, ["Late  ->  by steps: v2 has no ready pod after 60s"]);
+    assert_eq!(story.at(120).happened.len(), 0);
+    story.signals.ready.insert("v2".to_owned());
+    assert_eq!(story.at(130).weight, 100_000);
+    assert_eq!(story.run().waited, 0);
+}
+
+#[test]
+fn a_verdict_that_does_not_come_is_reported_once_and_waited_for() {
+    let mut story = Story::new(json!([{"weight": "1%", "hold": "10s"}, {"weight": "100%"}]));
+    (story.analysed, story.undecided_for) = (true, Some(60));
+    story.at(0);
+    let look = story.at(10);
+    assert_eq!((look.state, look.look), (RunState::AwaitingVerdict, Some(70)));
+    let look = story.at(70);
+    assert_eq!((look.state, look.weight), (RunState::Undecided, 1000));
+    assert_eq!(look.happened, ["Undecided v2=1% -> v2=1% by analysis: step 1 of 2"]);
+    assert_eq!(story.at(200).happened.len(), 0);
+    story.signals.verdicts.insert("v2".to_owned(), (Verdict::Good, String::new()));
+    assert_eq!(story.at(201).weight, 100_000);
+}
+
+#[test]
+fn a_verdict_is_about_one_step_of_one_run() {
+    let mut story = Story::new(json!([{"weight": "1%"}, {"weight": "5%"}]));
+    story.analysed = true;
+    story.at(0);
+    let id = story.run().id.clone();
+    for judged in [("another".to_owned(), 0), (id.clone(), 1)] {
+        story.signals.verdicts = [("v2".to_owned(), (Verdict::Failing, "bad".to_owned()))].into();
+        story.signals.judged = Some(judged);
+        assert_eq!(story.at(1).state, RunState::AwaitingVerdict);
+    }
+    story.signals.judged = Some((id, 0));
+    assert_eq!(story.at(2).state, RunState::RolledBack);
 }
