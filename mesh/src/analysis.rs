@@ -28,6 +28,7 @@ struct Analysis {
 }
 
 /// What its metrics are about.
+#[derive(PartialEq)]
 struct Subject {
     /// The metric source; else why there is none.
     source: Result<String, String>,
@@ -44,28 +45,35 @@ pub struct Analyses {
     sources: Vec<String>,
     labels: String,
     all: BTreeMap<ReleaseId, Analysis>,
+    /// Whether other questions are to be asked than were said last.
+    has_news: bool,
 }
 
 impl Analyses {
     /// No analyses yet; `sources` are the names of metric sources, and `labels` are matchers for each query to Istio's metrics.
     #[must_use]
     pub fn new(sources: Vec<String>, labels: String) -> Self {
-        Self { sources, labels, all: BTreeMap::new() }
+        Self { sources, labels, all: BTreeMap::new(), has_news: false }
     }
 
     /// Follows a release to where its run is: an analysis begins, goes on or ends.
     pub fn follow(&mut self, resource: &Resource, run: Option<&Run>, now: Timestamp) {
         let before = self.all.remove(&resource.id);
-        let Some((release, run)) = resource.parsed.as_ref().ok().filter(|_| !resource.leaves()).zip(run) else { return };
-        let Some(spec) = &release.spec.analysis else { return };
+        let (watch, subject) = before.map(|before| (before.watch, before.subject)).unzip();
+        let now = self.next(resource, run, watch, now);
+        self.has_news |= now.as_ref().map(|now| &now.subject) != subject.as_ref();
+        self.all.extend(now.map(|now| (resource.id.clone(), now)));
+    }
+
+    /// The analysis of a release where its run is.
+    fn next(&self, resource: &Resource, run: Option<&Run>, before: Option<Watch>, now: Timestamp) -> Option<Analysis> {
+        let (release, run) = resource.parsed.as_ref().ok().filter(|_| !resource.leaves()).zip(run)?;
+        let spec = release.spec.analysis.as_ref()?;
         let watch = match before {
-            Some(before) => before.watch.follow(&release.spec, run, now),
+            Some(before) => before.follow(&release.spec, run, now),
             None => Watch::of(&release.spec, run, resource.status.analysis.as_ref(), now),
         };
-        if let Some(watch) = watch {
-            let subject = Subject::of(release, spec, self.source(spec));
-            self.all.insert(resource.id.clone(), Analysis { watch, subject });
-        }
+        Some(Analysis { watch: watch?, subject: Subject::of(release, spec, self.source(spec)) })
     }
 
     /// The source that a spec names, else the only one.
@@ -82,6 +90,11 @@ impl Analyses {
             }
             (None, _) => Err(format!("there are several metric sources; write one of {known} as spec.analysis.source")),
         }
+    }
+
+    /// All that is to be asked, where that is something else than was said last.
+    pub fn news(&mut self) -> Option<BTreeSet<Question>> {
+        std::mem::take(&mut self.has_news).then(|| self.questions())
     }
 
     /// All that is to be asked.

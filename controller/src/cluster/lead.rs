@@ -228,15 +228,10 @@ impl Leader {
     }
 
     /// Says what metric sources are to be asked.
-    pub(super) fn ask(&self) {
-        let next = self.analyses.questions();
-        self.questions.send_if_modified(|questions| {
-            let differs = *questions != next;
-            if differs {
-                *questions = next;
-            }
-            differs
-        });
+    pub(super) fn ask(&mut self) {
+        if let Some(questions) = self.analyses.news() {
+            self.questions.send_replace(questions);
+        }
     }
 
     /// Takes in what the gate said of an entry.
