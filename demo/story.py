@@ -18,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import textwrap
 import time
 from collections import Counter
 from dataclasses import dataclass, field
@@ -217,7 +218,9 @@ class Story:
             if told or now - begun < 1:
                 say(f"   {now - begun:>4.0f} s  {len(PEOPLE) - len(on):>4} {bar} {len(on):>4}  {wrong}")
             for line in told:
-                say(f"           {LOOK.dim(line.split('bookinfo/reviews: ')[-1])}")
+                text = line.split("bookinfo/reviews: ")[-1]
+                for part in textwrap.wrap(text, 84, subsequent_indent="  "):
+                    say(f"           {LOOK.dim(part)}")
             if any(is_over(line) for line in told):
                 return now - (failed or now), fell
             if now - begun > cap:
