@@ -23,7 +23,10 @@ impl Message {
     /// The same for each try of one message, and for no other one: who gets it twice may drop one.
     #[must_use]
     pub fn key(&self) -> String {
-        format!("{}-{}-{:?}", self.uid, self.entry.at, self.entry.what)
+        let HistoryEntry { at, what, to, .. } = &self.entry;
+        // Two steps may fall into one second.
+        let to: String = to.chars().filter(char::is_ascii_alphanumeric).collect();
+        format!("{}-{at}-{to}-{what:?}", self.uid)
     }
 
     /// The command that a person may want to type now.
@@ -100,7 +103,7 @@ mod tests {
         let message = message(What::RolledBack, "analysis");
         assert_eq!(
             message.json(),
-            json!({"version": 1, "id": "u1-2026-11-28T10:00:00Z-RolledBack", "cluster": "east", "release": "shop/cart",
+            json!({"version": 1, "id": "u1-2026-11-28T10:00:00Z--RolledBack", "cluster": "east", "release": "shop/cart",
                 "at": "2026-11-28T10:00:00Z", "what": "RolledBack", "from": "v2=5%", "to": "", "by": "analysis", "because": "22 of 41",
                 "next": "", "command": "serin resume shop/cart --retry"})
         );

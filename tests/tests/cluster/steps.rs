@@ -273,6 +273,8 @@ fn killed_at_each_write() -> Outcome {
     let steps = told.iter().filter(|told| told.starts_with("Stepped"));
     let numbers: Vec<u32> = steps.filter_map(|told| told.split("step ").nth(1)?.split(' ').next()?.parse().ok()).collect();
     assert!(numbers.len() > 1 && numbers.windows(2).all(|two| two[1] == two[0] + 1), "{told:?}");
+    let whole = Controller::start(space, CONTROLLER, &[])?;
     kubectl(&["delete", "crel,cctl", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(whole);
     Ok(())
 }

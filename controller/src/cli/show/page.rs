@@ -108,7 +108,7 @@ fn conditions(status: &Status) -> String {
     };
     let one = |condition: &serin_release::api::v1alpha1::StatusCondition| {
         // That nobody took over and no word acts is the usual state, and no fault.
-        let is_quiet = matches!(condition.reason.as_str(), "NotTakenOver" | "NotOverridden");
+        let is_quiet = matches!(condition.reason.as_str(), "NoTakeover" | "RolledBack" | "NotOverridden");
         format!("{} {}", condition.kind, if is_quiet { "–" } else { mark(&condition.status) })
     };
     status.conditions.iter().map(one).collect::<Vec<_>>().join("   ")
