@@ -130,6 +130,16 @@ impl Replica {
         }
     }
 
+    /// Where routes are written.
+    fn home(&self) -> Arc<dyn Home> {
+        Arc::new(Istio {
+            root_namespace: self.controller.root_namespace.clone(),
+            domain: self.controller.domain(),
+            waypoint_namespaces: self.controller.waypoint_namespaces.iter().cloned().collect(),
+            gateway_hosts: self.controller.gateway_hosts.clone(),
+        })
+    }
+
     /// Leads until it is stopped; dropped when the lease is lost.
     async fn lead(&self, fence: Fence, was_vacant: bool) {
         if self.controller.filter_url.is_none() {
@@ -146,12 +156,7 @@ impl Replica {
         tasks.spawn(super::probe::watch(self.filter.clone(), found));
         let reporter = Reporter { controller: "serin".to_owned(), instance: Some(self.controller.identity.clone()) };
         let recorder = Recorder::new(self.client.clone(), reporter);
-        let home: Arc<dyn Home> = Arc::new(Istio {
-            root_namespace: self.controller.root_namespace.clone(),
-            domain: self.controller.domain(),
-            waypoint_namespaces: self.controller.waypoint_namespaces.iter().cloned().collect(),
-            gateway_hosts: self.controller.gateway_hosts.clone(),
-        });
+        let home = self.home();
         let (tell, observations) = mpsc::channel(self.controller.metrics.len().max(1));
         for source in &self.controller.metrics {
             tasks.spawn(super::prometheus::observe(source.clone(), self.controller.metrics_labels.clone(), tell.clone()));
