@@ -76,8 +76,9 @@ fn the_help_has_examples_that_work() {
     let mut run = 0;
     for (name, count) in [
         ("standalone", 2),
-        ("explain", 2),
+        ("explain", 3),
         ("validate", 2),
+        ("lint", 2),
         ("diff", 2),
         ("compile", 1),
         ("document", 3),
@@ -97,7 +98,11 @@ fn the_help_has_examples_that_work() {
                 "-c",
                 &format!(
                     "{prelude}{example}{}",
-                    if matches!(name, "controller" | "document" | "cleanup") { " --help" } else { "" }
+                    if matches!(name, "controller" | "document" | "cleanup") || example.contains("--release") {
+                        " --help"
+                    } else {
+                        ""
+                    }
                 ),
             ];
             let output =
@@ -106,7 +111,7 @@ fn the_help_has_examples_that_work() {
             run += 1;
         }
     }
-    assert_eq!(run, 18);
+    assert_eq!(run, 21);
 }
 
 #[test]
