@@ -1,16 +1,16 @@
 //! Capacity: pods before people. What versions may be given now, by the pods that they have. No client required.
 //!
 //! With `replicas: share` a canary has as many of stable's pods as its share of the requests, and its share grows only as far as its
-//! ready pods can carry it. What has grown stays while stable is only scaled; it shrinks when pods of the canary are lost.
+//! ready pods can carry it. With `autoscale: copy` it is the same with the least number of pods that stable's autoscaler keeps. What has grown stays while stable is only scaled; it shrinks when pods of the canary are lost.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serin_config::{BUCKETS, ReleaseSplit, Weight};
 use serin_release::api::v1alpha1::{Canary, Replicas};
 use serin_release::served::Limits;
 
 use crate::check::Accepted;
-use crate::deployments::size;
+use crate::deployments::{autoscaler_of, least as least_of, size};
 use crate::entry::{Entry, buckets_of};
 use crate::order::{Served, versions_of};
 use crate::pass::Pass;
@@ -21,8 +21,8 @@ use crate::workload;
 pub struct Capacity {
     /// What they cannot be given.
     pub limits: Limits,
-    /// The number of pods that carry all requests, stable's, where pods of canaries follow their shares.
-    all: Option<u32>,
+    /// The number of pods that carry all requests, for each canary whose pods follow its share.
+    all: BTreeMap<String, u32>,
 }
 
 /// The pods of a share: as many of all as the share is, rounded up, at least one.
@@ -38,9 +38,14 @@ fn carried(all: u32, ready: u32) -> u32 {
     u32::try_from(buckets).unwrap_or(u32::MAX).min(BUCKETS)
 }
 
-/// Whether a canary's pods follow its share.
-fn shares(canary: &Canary) -> bool {
-    canary.workload.as_ref().is_some_and(|workload| workload.replicas == Some(Replicas::Share))
+/// The number of pods that carry all requests, where a canary's pods follow its share; 0 where nobody knows it.
+fn all(pass: &Pass<'_>, accepted: &Accepted<'_>, canary: &Canary) -> Option<u32> {
+    let (workload, stable) = (canary.workload.as_ref()?, accepted.stable_deployment.as_ref());
+    if workload.copies_autoscaler() {
+        let autoscaler = stable.and_then(|stable| autoscaler_of(&pass.references.autoscalers, stable));
+        return Some(autoscaler.map_or(0, least_of));
+    }
+    (workload.replicas == Some(Replicas::Share)).then(|| stable.map_or(0, size))
 }
 
 /// The buckets of a version in the weights of a split: all of them while it has taken over.
@@ -78,12 +83,14 @@ impl Capacity {
         let waits =
             |version: &String| banned.contains(version) || !routable.contains(version) || ready(version) < least(version);
         let waiting = versions_of(&accepted.compiled.wanted).into_iter().filter(waits).collect();
-        let all = accepted.stable_deployment.as_ref().map(size);
-        let most = canaries.iter().filter(|canary| shares(canary)).map(|canary| {
-            let (version, ready) = (&canary.version, ready(&canary.version));
-            (version.clone(), all.map_or(BUCKETS, |all| carried(all, ready)).max(kept(pass, version, ready)))
+        let all = canaries.iter().filter_map(|canary| Some((canary.version.clone(), all(pass, accepted, canary)?)));
+        let all: BTreeMap<String, u32> = all.collect();
+        let most = all.iter().map(|(version, all)| {
+            let ready = ready(version);
+            (version.clone(), carried(*all, ready).max(kept(pass, version, ready)))
         });
-        Self { limits: Limits { waiting, most: most.filter(|(_, most)| *most < BUCKETS).collect() }, all }
+        let most = most.filter(|(_, most)| *most < BUCKETS).collect();
+        Self { limits: Limits { waiting, most }, all }
     }
 
     /// What canaries lack of the pods that their weights need, in words.
@@ -100,7 +107,7 @@ impl Capacity {
             format!("{version} has {ready} of the {least} ready pods that `minReady` asks for, so it gets nobody")
         } else {
             let (asked, most) = (weight(wanted, version), *self.limits.most.get(version)?);
-            let pods = pods(self.all?, asked);
+            let pods = pods(*self.all.get(version)?, asked);
             let share = |buckets| Weight::from_buckets(buckets).unwrap_or(Weight::ALL);
             match wanted.takeover {
                 _ if asked <= most => return None,

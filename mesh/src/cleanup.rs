@@ -37,7 +37,9 @@ pub fn plan(objects: &[(Kind, Object)]) -> Cleanup {
     let all = |kind: Kind| -> Vec<(Kind, Name)> { ours(kind).map(|object| (kind, object.name())).collect() };
     let (canaries, kept): (Vec<&Object>, Vec<&Object>) =
         ours(Kind::Deployment).partition(|clone| is_of_canary(clone, &releases));
-    let clones = canaries.into_iter().map(|clone| (Kind::Deployment, clone.name())).collect();
+    let scalers = ours(Kind::HorizontalPodAutoscaler).filter(|clone| is_of_canary(clone, &releases));
+    let scalers = scalers.map(|clone| (Kind::HorizontalPodAutoscaler, clone.name()));
+    let clones = scalers.chain(canaries.into_iter().map(|clone| (Kind::Deployment, clone.name()))).collect();
     let carriers = all(Kind::WasmPlugin);
     let steps = [clones, all(Kind::VirtualService), all(Kind::DestinationRule), carriers.clone()];
     Cleanup {

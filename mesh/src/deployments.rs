@@ -1,4 +1,4 @@
-//! What Deployments say by themselves: whom they run, and which one is stable's.
+//! What Deployments and what scales them say by themselves: whom they run, how many, and which one is stable's.
 
 use std::collections::BTreeMap;
 
@@ -6,6 +6,7 @@ use serde_json::Value;
 use serin_release::api::v1alpha1::CanaryRelease;
 
 use crate::Object;
+use crate::key::scaled;
 use crate::names::VERSION_LABEL;
 
 /// Whether the pods of a Deployment have all labels of a selector; an empty one selects nothing.
@@ -52,4 +53,21 @@ pub(crate) fn stable_deployment<'a>(
             Err(format!("{} have the label version={version}; name the one to clone", names.join(" and ")))
         }
     }
+}
+
+/// The autoscaler of a Deployment that is not one of ours: the first by name, as Kubernetes takes one of several at random.
+pub(crate) fn autoscaler_of<'a>(autoscalers: &'a BTreeMap<String, Object>, deployment: &Object) -> Option<&'a Object> {
+    let scales = |autoscaler: &&Object| scaled(autoscaler) == Some(deployment.metadata.name.as_str());
+    autoscalers.values().find(scales)
+}
+
+/// The least number of pods of an autoscaler, of which there is always one.
+pub(crate) fn least(autoscaler: &Object) -> u32 {
+    number(autoscaler, "minReplicas").unwrap_or(1).max(1)
+}
+
+/// A number of pods in the spec of an autoscaler.
+pub(crate) fn number(autoscaler: &Object, field: &str) -> Option<u32> {
+    let number = autoscaler.data.get("spec")?.get(field)?.as_u64()?;
+    Some(u32::try_from(number).unwrap_or(u32::MAX))
 }

@@ -51,8 +51,22 @@ pub fn common_keys(kind: Kind, object: &Content) -> Vec<Key> {
             let release = object.label(RELEASE_LABEL).map(|name| (RELEASE_LABEL.to_owned(), name.to_owned()));
             pods.into_iter().chain(release).map(|(label, value)| Key::label(kind, namespace, label, value)).collect()
         }
+        Kind::HorizontalPodAutoscaler => {
+            let release = object.label(RELEASE_LABEL).map(|name| Key::label(kind, namespace, RELEASE_LABEL, name));
+            let scaled = scaled(object).map(|name| Key::Target(kind, Kind::Deployment, Name::new(namespace, name)));
+            release.into_iter().chain(scaled).collect()
+        }
         _ => Vec::new(),
     }
+}
+
+/// The Deployment that an autoscaler scales.
+pub(crate) fn scaled(autoscaler: &Content) -> Option<&str> {
+    let target = autoscaler.data.pointer("/spec/scaleTargetRef")?;
+    let text = |field: &str| target.get(field).and_then(serde_json::Value::as_str);
+    let is_deployment = text("kind") == Some(Kind::Deployment.name())
+        && text("apiVersion").is_none_or(|version| version.split('/').next() == Some(Kind::Deployment.group()));
+    text("name").filter(|_| is_deployment)
 }
 
 /// The keys of labels that an object has under a path.

@@ -17,6 +17,8 @@ pub enum Kind {
     Pod,
     /// Deployment.
     Deployment,
+    /// HorizontalPodAutoscaler.
+    HorizontalPodAutoscaler,
     /// Istio's WorkloadEntry.
     WorkloadEntry,
     /// Istio's ServiceEntry.
@@ -35,7 +37,7 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::CanaryRelease,
         Self::CanaryControl,
         Self::Namespace,
@@ -43,6 +45,7 @@ impl Kind {
         Self::EndpointSlice,
         Self::Pod,
         Self::Deployment,
+        Self::HorizontalPodAutoscaler,
         Self::WorkloadEntry,
         Self::ServiceEntry,
         Self::Gateway,
@@ -62,6 +65,7 @@ impl Kind {
             Self::EndpointSlice => ["discovery.k8s.io", "v1", "EndpointSlice", "endpointslices"],
             Self::Pod => ["", "v1", "Pod", "pods"],
             Self::Deployment => ["apps", "v1", "Deployment", "deployments"],
+            Self::HorizontalPodAutoscaler => ["autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers"],
             Self::WorkloadEntry => ["networking.istio.io", "v1", "WorkloadEntry", "workloadentries"],
             Self::ServiceEntry => ["networking.istio.io", "v1", "ServiceEntry", "serviceentries"],
             Self::Gateway => ["networking.istio.io", "v1", "Gateway", "gateways"],
@@ -110,7 +114,13 @@ impl Kind {
     /// Whether Serin makes, changes and deletes its objects; of a release it writes the status and the finalizer alone.
     #[must_use]
     pub const fn is_written(self) -> bool {
-        matches!(self, Self::Deployment | Self::VirtualService | Self::DestinationRule | Self::WasmPlugin)
+        self.is_of_workloads() || matches!(self, Self::VirtualService | Self::DestinationRule | Self::WasmPlugin)
+    }
+
+    /// Whether its objects run pods, which Serin writes only where it is let.
+    #[must_use]
+    pub const fn is_of_workloads(self) -> bool {
+        matches!(self, Self::Deployment | Self::HorizontalPodAutoscaler)
     }
 
     /// Whether only the metadata of its objects is of interest.

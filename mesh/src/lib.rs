@@ -7,9 +7,11 @@
 //! What is particular to a kind of mesh stands behind [`home::Home`].
 
 pub mod analysis;
+mod autoscaler;
 pub mod capacity;
 pub mod check;
 pub mod cleanup;
+mod clones;
 pub mod conditions;
 pub mod contest;
 mod deployments;

@@ -1,5 +1,7 @@
 //! Labels of objects, and how hosts and versions are written in them.
 
+use serde_json::{Map, Value};
+
 use crate::Content;
 use crate::digest::short_digest;
 
@@ -73,6 +75,30 @@ pub fn clone_name(stable: &Content, stable_version: &str, version: &str) -> Stri
     // A Deployment's name is a DNS label once its pods are named after it.
     let base: String = base.chars().take(62_usize.saturating_sub(suffix.len())).collect();
     format!("{base}-{suffix}")
+}
+
+/// Whether a label says by which tool, chart or version an object was made: it would be untrue of a clone, and such a tool could
+/// delete what it takes for its own.
+fn is_of_a_tool(label: &str) -> bool {
+    const KEYS: [&str; 8] = [
+        MANAGED_BY,
+        RELEASE_LABEL,
+        VERSION_LABEL,
+        "app.kubernetes.io/instance",
+        "app.kubernetes.io/version",
+        "chart",
+        "helm.sh/chart",
+        "heritage",
+    ];
+    const DOMAINS: [&str; 4] =
+        ["argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/", "objectset.rio.cattle.io/"];
+    KEYS.contains(&label) || DOMAINS.iter().any(|domain| label.starts_with(domain))
+}
+
+/// The labels of an object that are true of a clone of it too.
+pub(crate) fn own_labels(object: &Content) -> Map<String, Value> {
+    let own = object.metadata.labels.iter().filter(|(key, _)| !is_of_a_tool(key));
+    own.map(|(key, value)| (key.clone(), value.as_str().into())).collect()
 }
 
 #[cfg(test)]

@@ -130,13 +130,14 @@ pub fn order(
         let is_known = known.contains(&version);
         let is_mentioned = mentioned.contains(&version);
         let settled = past(timers.known.due(&version, pace.settle));
-        let unserved = !is_wanted && past(timers.unserved.due(&version, pace.drain));
+        let unserved = past(timers.unserved.due(&version, pace.drain));
         let unrouted = !is_wanted && past(timers.unrouted.due(&version, pace.drain));
         let usable = is_wanted && is_known && routed.contains(&version);
         if usable && (serves(&version) || settled && past(timers.routed.due(&version, pace.settle))) {
             order.routable.insert(version.clone());
         }
-        if is_mentioned && is_known && !unserved || is_wanted && settled {
+        let is_needed = is_wanted || !unserved;
+        if is_mentioned && is_known && is_needed || is_wanted && settled {
             order.routes.insert(version.clone());
         }
         if unserved {

@@ -63,8 +63,10 @@ pub struct Writes {
     pub objects: Vec<Desired>,
     /// Objects that shall go.
     pub removals: Vec<(Kind, String)>,
-    /// Deployments that are nobody's canary any more: they lose Serin's labels and stay.
-    pub disowned: Vec<String>,
+    /// Objects that are nobody's canary any more: they lose Serin's labels and stay.
+    pub disowned: Vec<(Kind, String)>,
+    /// Deployments that shall have no pods any more.
+    pub scaled_down: Vec<String>,
 }
 
 impl Outcome {

@@ -9,7 +9,6 @@ use crate::order::Served;
 use crate::outcome::Routed;
 use crate::pass::Pass;
 use crate::proxies::Arrival;
-use crate::references::References;
 use crate::workload;
 
 /// The conditions of a release that is routed, beside `Accepted` and `TakenOver`.
@@ -17,7 +16,7 @@ pub(crate) fn conditions(pass: &Pass<'_>, routed: &Routed) -> [Condition; 2] {
     let asked: Vec<&str> = routed.asked.iter().map(String::as_str).collect();
     let stable = asked.first().copied().unwrap_or_default();
     [
-        ready(stable, &asked, pass.references, &routed.lacking),
+        ready(stable, &asked, pass, &routed.lacking),
         routed.gap.clone().or_else(|| callers(pass)).unwrap_or_else(|| programmed(routed, pass.served, pass.seen.arrival)),
     ]
 }
@@ -87,14 +86,18 @@ fn without_key(split: &ReleaseSplit) -> String {
 }
 
 /// Whether all versions that requests are sent to have endpoints; stable comes first.
-fn ready(stable: &str, asked: &[&str], references: &References, lacking: &[String]) -> Condition {
+fn ready(stable: &str, asked: &[&str], pass: &Pass<'_>, lacking: &[String]) -> Condition {
+    let references = pass.references;
+    // What is rolled back needs no pods.
+    let needs = |version: &str| pass.resource.parsed.as_ref().is_ok_and(|release| !release.banned.contains(version));
     let has = |version: &str| references.ready.get(version).copied().unwrap_or(0);
-    let missing: Vec<&str> = asked.iter().copied().filter(|version| has(version) == 0).collect();
+    let needed: Vec<&str> = asked.iter().copied().filter(|version| needs(version)).collect();
+    let missing: Vec<&str> = needed.iter().copied().filter(|version| has(version) == 0).collect();
     if missing.is_empty() && !lacking.is_empty() {
         return Condition::new(Reason::PodsMissing, lacking.join("; "));
     }
     if missing.is_empty() {
-        return Condition::new(Reason::AllReady, format!("endpoints are ready for {}", asked.join(", ")));
+        return Condition::new(Reason::AllReady, format!("endpoints are ready for {}", needed.join(", ")));
     }
     let states: Vec<String> = missing.iter().filter_map(|version| workload::state(references, version)).collect();
     let states = if states.is_empty() { String::new() } else { format!(" ({})", states.join(", ")) };

@@ -16,18 +16,15 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serin_config::ReleaseSplit;
-use serin_release::api::v1alpha1::Replicas;
 
-use crate::capacity::{self, Capacity};
+use crate::capacity::Capacity;
 use crate::check::{Accepted, Checked};
-use crate::deployments::size;
 use crate::entry::Entry;
 use crate::home::Plan;
-use crate::names::clone_name;
 use crate::order::{Order, order, versions_of};
 use crate::outcome::{Outcome, Routed, Writes};
 use crate::pass::{Memory, Pass};
-use crate::{Kind, leave, workload};
+use crate::{clones, leave};
 
 /// Step 3: what may be done now; nothing for a release that is refused. One that leaves wants no version, and neither does one that
 /// moves to another host, until nothing is left of it at the host before.
@@ -100,7 +97,7 @@ fn asked(accepted: &Accepted<'_>) -> Vec<String> {
 /// The home's objects, then the clones.
 fn writes(pass: &Pass<'_>, accepted: &Accepted<'_>, order: &Order) -> Writes {
     let (release, site) = (accepted.release, &pass.references.site);
-    let (stable, wanted) = (&release.spec.stable.version, wanted_versions(accepted));
+    let wanted = wanted_versions(accepted);
     let plan = Plan {
         resource: pass.resource,
         release,
@@ -112,31 +109,7 @@ fn writes(pass: &Pass<'_>, accepted: &Accepted<'_>, order: &Order) -> Writes {
         routes: &order.routes,
         stranded: pass.references.is_stranded(&accepted.compiled.wanted.stable, &wanted),
     };
-    let mut writes = Writes { objects: site.desired(&plan), removals: site.surplus(&plan), disowned: Vec::new() };
-    for canary in &release.spec.canaries {
-        let Some((deployment, own)) = accepted.stable_deployment.as_ref().zip(canary.workload.as_ref()) else { continue };
-        let name = clone_name(deployment, stable, &canary.version);
-        let replicas = own.replicas.map(|replicas| match replicas {
-            Replicas::Count(count) => count,
-            Replicas::Share => {
-                let now = pass.references.deployments.get(&name).map(size);
-                let all = size(deployment);
-                capacity::replicas(&accepted.compiled.wanted, pass.served, &canary.version, all, now)
-            }
-        });
-        let clone = workload::deployment(pass.resource, deployment, (stable, &canary.version), own, replicas);
-        // Before its route is there a new pod would get a share of everybody's requests, as any pod of the Service does.
-        if order.routable.contains(&canary.version) || pass.references.deployments.contains_key(&clone.name) {
-            writes.objects.push(clone);
-        }
-    }
-    for (name, version) in workload::clones(pass) {
-        let idle = order.unserved.contains(&version) || !order.known.contains(&version);
-        if version == *stable {
-            writes.disowned.push(name);
-        } else if !wanted.contains(&version) && idle {
-            writes.removals.push((Kind::Deployment, name));
-        }
-    }
+    let mut writes = Writes { objects: site.desired(&plan), removals: site.surplus(&plan), ..Writes::default() };
+    clones::write(pass, accepted, order, &wanted, &mut writes);
     writes
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 use serin_release::ReleaseId;
-use serin_release::api::v1alpha1::CanaryRelease;
+use serin_release::api::v1alpha1::{Canary, CanaryRelease, Workload};
 
 use crate::deployments::{selected, stable_deployment};
 use crate::home::{Home, Site};
@@ -28,6 +28,8 @@ pub struct References {
     pub unlabelled: u32,
     /// Deployments that concern it, by name: clones of its own, those whose pods are selected, and those that it names.
     pub deployments: BTreeMap<String, Object>,
+    /// Autoscalers that concern it, by name: clones of its own, and those of stable's Deployment where a canary's is a clone of it.
+    pub autoscalers: BTreeMap<String, Object>,
     /// The release that stands in the way at one of the hosts.
     pub rival: Option<ReleaseId>,
     /// What a person says of it.
@@ -66,9 +68,20 @@ pub fn dereference(release: &Resource, reader: &Reader<'_>, home: &dyn Home, hos
     }
     let selector = service.as_ref().map_or_else(|| site.selector(), |service| service.selector.clone());
     let deployments = deployments(release, parsed, &selector, reader);
+    let autoscalers = autoscalers(release, parsed, &selector, &deployments, reader);
     let word = Word::read(reader.get(Kind::CanaryControl, namespace, &release.id.name));
     let freeze = [namespace, controller].iter().find_map(|namespace| freeze(reader, namespace));
-    References { ready, unlabelled, deployments, rival: rival(release, reader, hosts), word, freeze, service, site }
+    References {
+        ready,
+        unlabelled,
+        deployments,
+        autoscalers,
+        rival: rival(release, reader, hosts),
+        word,
+        freeze,
+        service,
+        site,
+    }
 }
 
 /// The annotation of a namespace that keeps its releases from growing.
@@ -110,6 +123,31 @@ fn deployments(
             found.extend(taken.into_iter().map(by_name));
         }
     }
+    found
+}
+
+/// The autoscalers that concern a release.
+fn autoscalers(
+    release: &Resource,
+    parsed: Option<&CanaryRelease>,
+    selector: &BTreeMap<String, String>,
+    deployments: &BTreeMap<String, Object>,
+    reader: &Reader<'_>,
+) -> BTreeMap<String, Object> {
+    let (kind, namespace) = (Kind::HorizontalPodAutoscaler, release.id.namespace.as_str());
+    let by_name = |autoscaler: &Object| (autoscaler.metadata.name.clone(), autoscaler.clone());
+    let mut found: BTreeMap<String, Object> =
+        reader.labelled(kind, namespace, RELEASE_LABEL, &release.id.name).map(by_name).collect();
+    let copies = |canary: &&Canary| canary.workload.as_ref().is_some_and(Workload::copies_autoscaler);
+    let Some(release) = parsed.filter(|release| release.spec.canaries.iter().any(|canary| copies(&canary))) else {
+        return found;
+    };
+    let Ok(stable) = stable_deployment(release, selector, deployments) else { return found };
+    found.extend(reader.pointing_at(kind, Kind::Deployment, stable.name()).map(by_name));
+    let names = release.spec.canaries.iter().filter(copies);
+    let names = names.map(|canary| clone_name(stable, &release.spec.stable.version, &canary.version));
+    let taken: Vec<&Object> = names.filter_map(|name| reader.get(kind, namespace, &name)).collect();
+    found.extend(taken.into_iter().map(by_name));
     found
 }
 

@@ -1,6 +1,7 @@
 //! Step 7, status: what a release's outcome looks like to its owner. No client required.
 
 use crate::conditions::{Condition, ConditionType, Reason};
+use crate::deployments::{size, version_of};
 use crate::entry::buckets_of;
 use crate::order::Served;
 use crate::outcome::Outcome;
@@ -9,7 +10,7 @@ use crate::progress;
 use crate::references::References;
 use crate::resource::Resource;
 use serin_config::{BUCKETS, ReleaseSplit, Weight};
-use serin_release::api::v1alpha1::{Phase, Status, StatusCondition, VersionStatus};
+use serin_release::api::v1alpha1::{Cleanup, Phase, Status, StatusCondition, VersionStatus};
 use serin_release::lifecycle::run::RunState;
 
 /// The status after a pass. `trouble` is what kept Serin from writing or publishing what the pass came to.
@@ -55,6 +56,7 @@ pub fn status(pass: &Pass<'_>, outcome: &Outcome, trouble: Option<&Condition>, n
         reason: bad.map(|condition| condition.reason.clone()),
         message: bad.map(|condition| condition.message.clone()),
         canaries,
+        retired: retired(before, &versions, pass),
         versions,
         allocation: match outcome {
             Outcome::Routed(routed) => routed.allocation.clone(),
@@ -158,6 +160,28 @@ const fn of_run(state: RunState) -> Phase {
         | RunState::NotReady
         | RunState::Deadline => Phase::Advancing,
     }
+}
+
+/// The versions that were stable and whose pods shall go, until they have: the one before joins them when another one is published.
+fn retired(before: &Status, versions: &[VersionStatus], pass: &Pass<'_>) -> Vec<String> {
+    let Some(release) =
+        pass.resource.parsed.as_ref().ok().filter(|release| release.spec.cleanup.is_some_and(Cleanup::retires))
+    else {
+        return Vec::new();
+    };
+    let spec = &release.spec;
+    let is_named =
+        |version: &str| version == spec.stable.version || spec.canaries.iter().any(|canary| canary.version == version);
+    let has_pods = |version: &str| {
+        let mut deployments = pass.references.deployments.values();
+        deployments.any(|deployment| version_of(deployment) == Some(version) && size(deployment) > 0)
+    };
+    let stable = |versions: &[VersionStatus]| versions.first().map(|first| first.version.clone());
+    let replaced = stable(&before.versions).filter(|was| stable(versions).is_some_and(|is| is != *was));
+    let mut retired = before.retired.clone();
+    retired.extend(replaced.filter(|was| !before.retired.contains(was)));
+    retired.retain(|version| !is_named(version) && has_pods(version));
+    retired
 }
 
 /// Whether each canary has been rolled back.

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use serin_release::api::v1alpha1::{CanaryRelease, Workload};
 
-use crate::deployments::{selected, size, stable_deployment, version_of};
+use crate::deployments::{autoscaler_of, selected, size, stable_deployment, version_of};
 use crate::desired::{Desired, content, set};
-use crate::names::{MANAGED_BY, RELEASE_LABEL, VERSION_LABEL, clone_name, release_of};
+use crate::names::{VERSION_LABEL, clone_name, own_labels, release_of};
 use crate::pass::Pass;
 use crate::references::References;
 use crate::refusal::Refusal;
@@ -54,19 +54,31 @@ pub fn check(pass: &Pass<'_>, release: &CanaryRelease) -> Result<Option<Object>,
             return Err(Refusal::DeploymentTaken { index, name });
         }
     }
+    check_autoscaler(pass, release, stable)?;
     Ok(Some(stable.clone()))
 }
 
-/// The Deployments that were made for a release: names and versions. None where Deployments are not written: those of before stay
-/// as they are.
-pub(crate) fn clones(pass: &Pass<'_>) -> Vec<(String, String)> {
-    if !pass.settings.workloads {
-        return Vec::new();
+/// Looks whether there is something to clone where a canary asks for it, and that the clones' names are free.
+fn check_autoscaler(pass: &Pass<'_>, release: &CanaryRelease, stable: &Object) -> Result<(), Refusal> {
+    let autoscalers = &pass.references.autoscalers;
+    for (index, canary) in release.spec.canaries.iter().enumerate() {
+        if !canary.workload.as_ref().is_some_and(Workload::copies_autoscaler) {
+            continue;
+        }
+        if autoscaler_of(autoscalers, stable).is_none() {
+            let path = format!("spec.canaries[{index}].workload.autoscale");
+            let name = &stable.metadata.name;
+            let cause = format!("no HorizontalPodAutoscaler scales Deployment {name}; create one, or leave `autoscale` out");
+            return Err(Refusal::Invalid { path, cause });
+        }
+        let name = clone_name(stable, &release.spec.stable.version, &canary.version);
+        let theirs = |found: &&Object| release_of(found) != Some(pass.resource.id.name.as_str());
+        if autoscalers.get(&name).filter(theirs).is_some() {
+            let kind = Kind::HorizontalPodAutoscaler.name();
+            return Err(Refusal::NameTaken(format!("{kind} {}/{name}", pass.resource.id.namespace)));
+        }
     }
-    let of_release = |deployment: &&Object| release_of(deployment) == Some(pass.resource.id.name.as_str());
-    let ours = pass.references.deployments.values().filter(of_release);
-    ours.filter_map(|deployment| Some((deployment.metadata.name.clone(), deployment.label(VERSION_LABEL)?.to_owned())))
-        .collect()
+    Ok(())
 }
 
 /// What is known of a version's pods, for people who wait for them.
@@ -106,24 +118,6 @@ fn cause(deployment: &Object) -> Option<&str> {
     bad?.get("message")?.as_str()
 }
 
-/// Whether a label says by which tool, chart or version an object was made: it would be untrue of a clone, and such a tool could
-/// delete what it takes for its own.
-fn is_of_a_tool(label: &str) -> bool {
-    const KEYS: [&str; 8] = [
-        MANAGED_BY,
-        RELEASE_LABEL,
-        VERSION_LABEL,
-        "app.kubernetes.io/instance",
-        "app.kubernetes.io/version",
-        "chart",
-        "helm.sh/chart",
-        "heritage",
-    ];
-    const DOMAINS: [&str; 4] =
-        ["argocd.argoproj.io/", "kustomize.toolkit.fluxcd.io/", "helm.toolkit.fluxcd.io/", "objectset.rio.cattle.io/"];
-    KEYS.contains(&label) || DOMAINS.iter().any(|domain| label.starts_with(domain))
-}
-
 /// A clone of stable's Deployment for another version, of so many pods; without a number it is left to whoever scales it, one pod
 /// where nobody does.
 #[must_use]
@@ -153,8 +147,7 @@ pub fn deployment(
     }
     let name = clone_name(stable, stable_version, version);
     let mut content = content(spec);
-    let own = stable.metadata.labels.iter().filter(|(key, _)| !is_of_a_tool(key));
-    let mut labels: Map<String, Value> = own.map(|(key, value)| (key.clone(), value.as_str().into())).collect();
+    let mut labels = own_labels(stable);
     labels.insert(VERSION_LABEL.into(), version.into());
     content.insert("labels".into(), Value::Object(labels));
     let clone = Desired::new(Kind::Deployment, &resource.id.namespace, &name, &resource.id.name, content);
@@ -174,6 +167,12 @@ fn change_pod(pod: &mut Map<String, Value>, workload: &Workload) {
     if let Some(patch) = workload.patch.as_ref().and_then(Value::as_object) {
         serin_release::patch::merge(pod, patch);
     }
+}
+
+/// The number of pods for a clone that is left to whoever scales it: nobody scales what Serin has left without pods.
+pub(crate) fn revived(found: Option<&Object>) -> Option<u32> {
+    let is_empty = found.is_some_and(|found| found.metadata.annotations.contains_key(SIZED) && size(found) == 0);
+    is_empty.then_some(1)
 }
 
 /// The number of pods that a clone has and that Serin is about to leave to whoever scales it. Another owner of the field has to hold

@@ -4,6 +4,7 @@ pub mod metadata;
 mod replicas;
 pub mod standalone;
 pub mod v1alpha1;
+mod workload;
 
 /// Group and version of all kinds.
 pub const API_VERSION: &str = "serin.dev/v1alpha1";

@@ -129,6 +129,10 @@ impl Check<'_> {
         if let Some(Err((at, cause))) = workload.patch.as_ref().map(patch::check) {
             self.problems.push(Problem::of_sentence(format!("{path}.workload.patch{at}"), &cause));
         }
+        if workload.copies_autoscaler() && workload.replicas.is_some() {
+            let fix = "leave one of them out, since an autoscaler sets the number of pods";
+            self.refuse(format!("{path}.workload"), "there are both `replicas` and `autoscale: copy`", fix);
+        }
         let path = format!("{path}.workload.images");
         if workload.images.is_empty() && workload.patch.is_none() {
             self.refuse(&path, "there is no image", "write at least one `CONTAINER: IMAGE`");

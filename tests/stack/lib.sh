@@ -63,7 +63,8 @@ run_kube_controller_manager() {
   launch kube-controller-manager "$BIN/kube-controller-manager" --kubeconfig "$KUBECONFIG" --leader-elect=false --secure-port=0 \
     --kube-api-qps=500 --kube-api-burst=1000 --concurrent-deployment-syncs=10 --concurrent-replicaset-syncs=10 \
     --service-account-private-key-file="$RUN/certs/sa.key" \
-    --controllers=deployment-controller,replicaset-controller,endpointslice-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller
+    --horizontal-pod-autoscaler-sync-period=2s \
+    --controllers=deployment-controller,replicaset-controller,horizontal-pod-autoscaler-controller,endpointslice-controller,garbage-collector-controller,namespace-controller,serviceaccount-controller,clusterrole-aggregation-controller
 }
 
 run_kube_scheduler() {

@@ -3,6 +3,8 @@
 
 #[path = "cluster/analysis.rs"]
 mod analysis;
+#[path = "cluster/clones.rs"]
+mod clones;
 #[path = "cluster/commands.rs"]
 mod commands;
 #[path = "cluster/control.rs"]
@@ -66,6 +68,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         key::TESTS,
         neighbours::TESTS,
         workloads::TESTS,
+        clones::TESTS,
         operation::TESTS,
         filter::TESTS,
         rights::TESTS,

@@ -109,7 +109,14 @@ impl Clean {
 /// All that may have to go; a kind that the cluster does not have has no objects.
 async fn left(client: &Client) -> Result<Vec<(Kind, Object)>, Failure> {
     let mut all = Vec::new();
-    let kinds = [Kind::WasmPlugin, Kind::Deployment, Kind::VirtualService, Kind::DestinationRule, Kind::CanaryRelease];
+    let kinds = [
+        Kind::WasmPlugin,
+        Kind::HorizontalPodAutoscaler,
+        Kind::Deployment,
+        Kind::VirtualService,
+        Kind::DestinationRule,
+        Kind::CanaryRelease,
+    ];
     for kind in kinds {
         let objects: Api<DynamicObject> = Api::all_with(client.clone(), &api_resource(kind));
         let ours = ListParams::default().labels(&format!("{MANAGED_BY}={MANAGER}"));

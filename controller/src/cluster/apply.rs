@@ -94,30 +94,31 @@ impl Writer {
         self.run(kind, Verb::Delete, &name.namespace, &name.name, request).await
     }
 
-    /// Lets another field manager hold the number of a Deployment's pods, so that it stays when Serin leaves it to whoever scales.
+    /// Sets the number of a Deployment's pods, and lets another field manager hold it: it stays when Serin leaves it to whoever scales.
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn hand_over(&self, found: &Object, replicas: u32) -> Result<Object, WriteError> {
+    pub async fn scale(&self, found: &Object, replicas: u32) -> Result<Object, WriteError> {
         let (kind, name) = (Kind::Deployment, found.name());
         let metadata = json!({"name": name.name, "namespace": name.namespace});
         let mut body = json!({"apiVersion": kind.api_version(), "kind": kind.name(), "metadata": metadata, "spec": {"replicas": replicas}});
         at_revision(&mut body, found.metadata.resource_version.as_deref());
         let api = self.api(kind, &name.namespace);
-        let request = async { api.patch(&name.name, &PatchParams::apply(SCALE_MANAGER), &Patch::Apply(&body)).await };
+        let request =
+            async { api.patch(&name.name, &PatchParams::apply(SCALE_MANAGER).force(), &Patch::Apply(&body)).await };
         self.run(kind, Verb::Apply, &name.namespace, &name.name, request).await.map(from_dynamic)
     }
 
-    /// Takes Serin's labels off a Deployment that stays.
+    /// Takes Serin's labels off an object that stays.
     ///
     /// # Errors
     /// See [`WriteError`].
-    pub async fn disown(&self, namespace: &str, name: &str) -> Result<Object, WriteError> {
+    pub async fn disown(&self, kind: Kind, namespace: &str, name: &str) -> Result<Object, WriteError> {
         let body = json!({"metadata": {"labels": {MANAGED_BY: null, RELEASE_LABEL: null}, "annotations": {APPLIED: null, SIZED: null}}});
-        let api = self.api(Kind::Deployment, namespace);
+        let api = self.api(kind, namespace);
         let parameters = PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() };
         let request = async { api.patch(name, &parameters, &Patch::Merge(&body)).await };
-        self.run(Kind::Deployment, Verb::Disown, namespace, name, request).await.map(from_dynamic)
+        self.run(kind, Verb::Disown, namespace, name, request).await.map(from_dynamic)
     }
 
     /// Adds or removes the finalizer of a release.

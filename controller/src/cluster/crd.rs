@@ -361,6 +361,13 @@ fn add_rules(spec: &mut Value) {
             schema,
             &[("type(self) == int ? self >= 0 : self == 'share'", "write a number of pods such as `2`, or `share`")],
         ),
+        "workload" => rules(
+            schema,
+            &[(
+                "!(has(self.replicas) && has(self.autoscale) && self.autoscale == 'copy')",
+                "there are both `replicas` and `autoscale: copy`; leave one of them out, since an autoscaler sets the number of pods",
+            )],
+        ),
         "version" => pattern(schema, "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"),
         "service" => pattern(schema, "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
         _ => {}

@@ -28,6 +28,8 @@ pub(super) struct Job {
     /// Objects to apply, with what was found in their place.
     objects: Vec<(Desired, Option<Object>)>,
     removals: Vec<(Kind, Object)>,
+    /// Deployments that lose their pods.
+    scaled_down: Vec<Object>,
     /// An object of these that somebody else changes again and again.
     pub(super) contested: Option<Contested>,
     /// When to look again.
@@ -68,7 +70,7 @@ impl Job {
         contests: &mut Contests,
         now: Instant,
     ) -> Self {
-        let (mut objects, mut removals, mut waits) = (Vec::new(), Vec::new(), None);
+        let (mut objects, mut removals, mut scaled_down, mut waits) = (Vec::new(), Vec::new(), Vec::new(), None);
         let namespace = &resource.id.namespace;
         if let Some(writes) = outcome.writes() {
             for desired in &writes.objects {
@@ -86,6 +88,8 @@ impl Job {
                 .iter()
                 .filter_map(|(kind, name)| Some((*kind, store.get(*kind, &Name::new(&**namespace, &**name))?.clone())));
             removals.extend(found);
+            let found = |name: &String| store.get(Kind::Deployment, &Name::new(&**namespace, &**name)).cloned();
+            scaled_down.extend(writes.scaled_down.iter().filter_map(found));
             removals.iter().for_each(|(kind, found)| contests.forget(*kind, &found.name()));
         }
         let contested = contests.standing(now);
@@ -98,6 +102,7 @@ impl Job {
             outcome,
             objects,
             removals,
+            scaled_down,
             contested,
             requeue_at,
             keep_allocation: false,
@@ -174,7 +179,7 @@ impl Applied {
             let mut found = found.clone();
             if let Some((clone, replicas)) = found.as_ref().and_then(|found| Some((found, left_to_others(desired, found)?)))
             {
-                found = Some(writer.hand_over(clone, replicas).await?);
+                found = Some(writer.scale(clone, replicas).await?);
             }
             self.answers.push((desired.kind, writer.apply(desired, found.as_ref()).await?));
         }
@@ -182,8 +187,11 @@ impl Applied {
             writer.delete(*kind, found).await?;
             self.deleted.push((*kind, found.name()));
         }
-        for name in job.outcome.writes().iter().flat_map(|writes| &writes.disowned) {
-            self.answers.push((Kind::Deployment, writer.disown(&job.resource.id.namespace, name).await?));
+        for found in &job.scaled_down {
+            self.answers.push((Kind::Deployment, writer.scale(found, 0).await?));
+        }
+        for (kind, name) in job.outcome.writes().iter().flat_map(|writes| &writes.disowned) {
+            self.answers.push((*kind, writer.disown(*kind, &job.resource.id.namespace, name).await?));
         }
         Ok(())
     }

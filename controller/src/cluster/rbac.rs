@@ -18,7 +18,7 @@ fn rule(kind: Kind, verbs: &[&str]) -> Value {
 #[must_use]
 pub fn cluster_rules() -> Vec<Value> {
     let mut rules: Vec<Value> = Kind::ALL.into_iter().map(|kind| rule(kind, &["list", "watch"])).collect();
-    let written = Kind::ALL.into_iter().filter(|kind| kind.is_written() && *kind != Kind::Deployment);
+    let written = Kind::ALL.into_iter().filter(|kind| kind.is_written() && !kind.is_of_workloads());
     rules.extend(written.map(|kind| rule(kind, &WRITE)));
     // The finalizer, and the status.
     rules.push(rule(Kind::CanaryRelease, &["patch"]));
@@ -32,7 +32,7 @@ pub fn cluster_rules() -> Vec<Value> {
 /// What clones for canaries with a `workload` need; nothing else does.
 #[must_use]
 pub fn workload_rules() -> Vec<Value> {
-    vec![rule(Kind::Deployment, &WRITE)]
+    Kind::ALL.into_iter().filter(|kind| kind.is_of_workloads()).map(|kind| rule(kind, &WRITE)).collect()
 }
 
 /// What it takes to ask who reads metrics, and whether they may.

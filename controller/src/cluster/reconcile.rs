@@ -189,7 +189,7 @@ impl Leader {
         for applied in &mut all {
             let id = applied.job.resource.id.clone();
             // From when the home's objects are there the next step's time runs; the watch says nothing that is known already.
-            if applied.answers.iter().any(|(kind, _)| !matches!(kind, Kind::CanaryRelease | Kind::Deployment)) {
+            if applied.answers.iter().any(|(kind, _)| *kind != Kind::CanaryRelease && !kind.is_of_workloads()) {
                 self.queue.push(id.clone());
             }
             for (kind, object) in std::mem::take(&mut applied.answers) {

@@ -9,13 +9,13 @@ use serin_config::{BucketMap, Condition, Sticky, Weight};
 
 pub use super::metadata::Metadata;
 pub use super::replicas::Replicas;
+pub use super::workload::{AfterFinish, Autoscale, Cleanup, Leftover, Workload};
 use crate::domain::ClusterDomain;
 use crate::lifecycle::analysis::AnalysisSpec;
 use crate::lifecycle::control::{Control, Hold, HoldKind};
 use crate::lifecycle::notify::Notify;
 use crate::lifecycle::run::{Happened, Run, What};
 use crate::lifecycle::schedule::Schedule;
-use crate::lifecycle::span::Span;
 use crate::lifecycle::steps::Step;
 use crate::lifecycle::verdict::analysis::Setup;
 use crate::lifecycle::verdict::status::AnalysisStatus;
@@ -84,6 +84,9 @@ pub struct Spec {
     /// Who is told what happens.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notify: Vec<Notify>,
+    /// What becomes of pods that nobody needs any more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cleanup: Option<Cleanup>,
     /// Where and how the mesh routes the release.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub routing: Option<Routing>,
@@ -115,24 +118,6 @@ pub struct Canary {
     /// Lets Serin run the canary's pods, as a clone of stable's Deployment. Without it the canary's pods must exist already.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub workload: Option<Workload>,
-}
-
-/// The fields in which a clone differs from stable's Deployment.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Workload {
-    /// Image of each container and init container that differs, by its name.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub images: BTreeMap<String, String>,
-    /// Number of pods, or `share`: as many of stable's as the canary's weight says, rounded up. With `share` a weight acts as far as ready pods can carry it. Without `replicas` the clone starts with 1 and Serin leaves the number to whoever scales it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replicas: Option<Replicas>,
-    /// What else differs in the spec of the pods: a strategic merge patch such as `{containers: [{name: reviews, env: [{name: MODE, value: new}]}]}`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub patch: Option<Value>,
-    /// Time in which its pods have to become ready, once a step waits for them. Then it is reported, and the step goes on waiting.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ready_within: Option<Span>,
 }
 
 /// A rule: which version the requests that match it get.
@@ -217,6 +202,9 @@ pub struct Status {
     /// The intended share and the ready endpoints of each version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub versions: Vec<VersionStatus>,
+    /// Versions that were stable and whose pods `cleanup.afterFinish` takes away, until they are gone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<String>,
     /// The bucket maps: which bucket belongs to which version.
     #[serde(default)]
     pub allocation: Allocation,

@@ -8,12 +8,13 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serin_config::Weight;
 
+use super::amounts;
 use super::draft::Draft;
 use super::istio::{self, VirtualService};
 use super::objects::{Meta, Object, Rest, service};
 use super::rules::Outcome;
 use super::when::When;
-use crate::api::v1alpha1::Workload;
+use crate::api::v1alpha1::{Cleanup, Leftover, Workload};
 use crate::lifecycle::steps::Step;
 use crate::problem::Problem;
 use analysis::{Analyses, Run};
@@ -148,6 +149,11 @@ pub(super) fn rollout(object: &Object<'_>, objects: &[Object<'_>]) -> Result<Dra
     Ok(draft)
 }
 
+/// How long new pods may take.
+const DEADLINE: &str = "progressDeadlineSeconds";
+/// When pods of an aborted canary go.
+const SCALE_DOWN: &str = "abortScaleDownDelaySeconds";
+
 /// What runs: a Deployment for stable that has to be made, and a clone of it with the images of the Rollout.
 fn workload(draft: &mut Draft, meta: &Meta, spec: &Rollout) {
     if let Some(reference) = &spec.workload_ref {
@@ -161,7 +167,9 @@ fn workload(draft: &mut Draft, meta: &Meta, spec: &Rollout) {
     let images: BTreeMap<String, String> =
         containers.filter_map(|container| Some((container.name.clone(), container.image.clone()?))).collect();
     if let Some(canary) = draft.spec.canaries.first_mut().filter(|_| !images.is_empty()) {
-        canary.workload = Some(Workload { images, ..Workload::default() });
+        let within = spec.rest.get(DEADLINE).and_then(amounts::seconds_of);
+        let ready_within = within.and_then(|seconds| amounts::span(seconds.into()));
+        canary.workload = Some(Workload { images, ready_within, ..Workload::default() });
         draft.carried("spec.template.spec.containers", "their images become workload.images");
     }
 }
@@ -267,16 +275,20 @@ fn leftovers(draft: &mut Draft, spec: &Rollout, canary: &Canary, istio: &Istio) 
         ("minReadySeconds", None),
         ("rollbackWindow", None),
         ("restartAt", None),
-        ("progressDeadlineSeconds", Some("Serin waits for ready pods as long as it takes")),
+        (DEADLINE, Some("Serin waits for ready pods as long as it takes").filter(|_| !draft.waits_for_pods())),
         ("progressDeadlineAbort", Some("Serin waits for ready pods as long as it takes")),
         ("analysis", Some("Serin keeps no objects of an analysis")),
     ];
     draft.rest("spec", &spec.rest, &known);
     draft.rest("spec.strategy", &spec.strategy.rest, &[]);
+    if canary.rest.get(SCALE_DOWN).and_then(amounts::seconds_of).is_some_and(|seconds| seconds > 0) {
+        draft.spec.cleanup = Some(Cleanup { after_rollback: Some(Leftover::ScaleDown), ..Cleanup::default() });
+        draft.changed(format!("spec.strategy.canary.{SCALE_DOWN}"), "pods go as soon as nobody gets them any more");
+    }
     let known = [
         ("maxSurge", None),
         ("maxUnavailable", None),
-        ("abortScaleDownDelaySeconds", None),
+        (SCALE_DOWN, None),
         ("scaleDownDelaySeconds", None),
         ("scaleDownDelayRevisionLimit", None),
         ("minPodsPerReplicaSet", None),

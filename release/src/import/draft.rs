@@ -46,6 +46,7 @@ impl Draft {
             rules: Vec::new(),
             takeover: None,
             paused: false,
+            cleanup: None,
             steps: Vec::new(),
             schedule: None,
             notify: Vec::new(),
@@ -96,6 +97,12 @@ impl Draft {
                 None => self.lost(path, "has no counterpart in Serin"),
             }
         }
+    }
+
+    /// Whether a canary's pods have a time in which they become ready.
+    pub(super) fn waits_for_pods(&self) -> bool {
+        let within = |canary: &Canary| canary.workload.as_ref()?.ready_within;
+        self.spec.canaries.iter().any(|canary| within(canary).is_some())
     }
 
     /// The namespace of the release.

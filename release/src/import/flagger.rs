@@ -163,16 +163,18 @@ fn leftovers(draft: &mut Draft, spec: &Canary) {
         draft.changed("spec.analysis.threshold", "no count of failed checks; the verdict counts requests");
     }
     draft.rest("spec.targetRef", &spec.target_ref.rest, &[("apiVersion", None)]);
-    let known = [
-        ("revertOnDeletion", None),
-        (
-            "autoscalerRef",
-            Some("Serin leaves the number of the canary's pods to whoever scales it: write an autoscaler for it"),
-        ),
-        ("progressDeadlineSeconds", Some("Serin waits for ready pods as long as it takes")),
-        ("ingressRef", Some("Serin decides in Istio's proxies")),
-    ];
-    draft.rest("spec", &spec.rest, &known);
+    let known = [("revertOnDeletion", None), ("ingressRef", Some("Serin decides in Istio's proxies"))];
+    let (pods, rest): (Rest, Rest) = spec
+        .rest
+        .clone()
+        .into_iter()
+        .partition(|(name, _)| matches!(name.as_str(), "autoscalerRef" | "progressDeadlineSeconds"));
+    for (name, value) in pods {
+        let within = amounts::seconds_of(&value).and_then(|seconds| amounts::span(seconds.into()));
+        let field = within.map_or_else(|| "autoscale: copy".to_owned(), |within| format!("readyWithin: {within}"));
+        draft.by_hand(format!("spec.{name}"), format!("write `{field}` beside workload.images"));
+    }
+    draft.rest("spec", &rest, &known);
     let known = [
         ("mirror", Some("a mirror is routing.http.mirrors, for the whole release")),
         ("mirrorWeight", Some("a mirror is routing.http.mirrors, for the whole release")),
