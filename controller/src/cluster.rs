@@ -147,6 +147,10 @@ pub struct Controller {
     /// Time to wait after the last request can reach a subset or route before removing it, in milliseconds.
     #[arg(long, env = "SERIN_DRAIN_MS", default_value = "3000")]
     drain_ms: u64,
+    /// Time between two documents that hold only what steps do by themselves, in milliseconds: those of all releases share one. What a person
+    /// does and a rollback wait for nothing.
+    #[arg(long, env = "SERIN_BATCH_MS", default_value = "10000")]
+    batch_ms: u64,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

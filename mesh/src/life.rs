@@ -1,5 +1,6 @@
 //! Between steps 1 and 2: the release as it acts now, by its steps and a person's word. Pure; the time comes in.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -109,6 +110,21 @@ impl Life {
         self.run.as_ref().map(deeds) == status.run.as_ref().map(deeds)
     }
 
+    /// Whether steps alone make it another one than its status says, so that it is nobody's change of this moment.
+    #[must_use]
+    pub fn goes_on_by_itself(&self, resource: &Resource) -> bool {
+        let status = &resource.status;
+        let is_news = status.observed_generation != Some(resource.generation)
+            || status.control_generation.unwrap_or(0) != self.word.generation;
+        let Some(planned) = self.planned.as_ref().filter(|planned| !is_news && planned.takeover.is_none()) else {
+            return false;
+        };
+        let (before, now) = (weights(&status.allocation.base), &planned.progress.weights);
+        let of = |weights: &BTreeMap<String, u32>, version: &String| weights.get(version).copied().unwrap_or(0);
+        let shrinks = before.keys().any(|version| of(now, version) < of(&before, version));
+        !shrinks && now.keys().any(|version| of(now, version) > of(&before, version))
+    }
+
     /// When to look at the release again, if nothing else happens.
     #[must_use]
     pub fn look_in(&self, now: Timestamp) -> Option<Duration> {
@@ -156,7 +172,7 @@ fn run(planned: &Planned, release: &CanaryRelease, before: Option<&Run>) -> Opti
 
 /// What is seen of a release, as far as its life depends on it.
 fn signals(release: &CanaryRelease, surroundings: Surroundings<'_>, now: Timestamp) -> Signals {
-    let Surroundings { references, entry, told } = surroundings;
+    let Surroundings { references, entry, told, pending } = surroundings;
     let least = |version: &str| {
         let canary = release.spec.canaries.iter().find(|canary| canary.version == version);
         canary.and_then(|canary| canary.min_ready).unwrap_or(1).max(1)
@@ -171,7 +187,7 @@ fn signals(release: &CanaryRelease, surroundings: Surroundings<'_>, now: Timesta
     let analysed = told.map(|told| &told.analysed);
     let verdicts = analysed.map(|analysed| analysed.verdicts.clone()).unwrap_or_default();
     let judged = analysed.map(|analysed| (analysed.status.run.clone(), analysed.status.step));
-    Signals { ready, lacking, verdicts, judged, frozen }
+    Signals { ready, lacking, verdicts, judged, pending, frozen }
 }
 
 /// What a spec says of its canaries.
@@ -194,6 +210,8 @@ pub struct Surroundings<'a> {
     pub entry: Option<&'a Entry>,
     /// What is thought of its canaries.
     pub told: Option<&'a Told>,
+    /// Whether documents hold something else of it than they shall.
+    pub pending: bool,
 }
 
 /// The release as it acts now, by what is seen of it and published of it. One that leaves, or whose text says nothing, is as it was.

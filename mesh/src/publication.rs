@@ -84,6 +84,8 @@ pub struct Bounds {
     pub quota: usize,
     /// How long proxies may take to get a document and to tell a metric source.
     pub grace: Duration,
+    /// The time between two documents with what steps do by themselves.
+    pub batch: Duration,
 }
 
 /// Whether proxies can get the filter where they shall be told to.

@@ -6,6 +6,7 @@
 //!                         ▲  └── not written ──► Failing ── backoff, or a change ──► Due
 //! ```
 
+mod batch;
 mod trouble;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,6 +29,7 @@ use crate::proxies::{Observed, Proxies, Seen};
 use crate::publication::{Bounds, Failing, Lost, Publication, Reachability, Write};
 use crate::resource::Resource;
 use crate::store::Store;
+use batch::Batch;
 
 /// Publishes entries of releases in documents.
 #[derive(Debug)]
@@ -42,6 +44,7 @@ pub struct Publisher {
     changed: BTreeSet<ReleaseId>,
     /// Those of them whose change only moves people to stable.
     retreating: BTreeSet<ReleaseId>,
+    batch: Batch,
     /// What the last documents had no room for.
     left_out: BTreeSet<ReleaseId>,
     over_quota: BTreeSet<ReleaseId>,
@@ -87,11 +90,11 @@ impl Publisher {
             settings,
             filter,
             proxies: Proxies::new(bounds.grace),
-            bounds,
             wanted: Entries::new(),
             published: Entries::new(),
             changed: BTreeSet::new(),
             retreating: BTreeSet::new(),
+            batch: Batch::new(bounds.batch),
             left_out: BTreeSet::new(),
             over_quota: BTreeSet::new(),
             shortened: BTreeSet::new(),
@@ -107,6 +110,7 @@ impl Publisher {
             state: State::Due,
             last_failure: None,
             failures: 0,
+            bounds,
         }
     }
 
@@ -218,13 +222,34 @@ impl Publisher {
 
     /// Publishes an entry with the next document.
     pub fn set(&mut self, id: &ReleaseId, entry: Arc<Entry>) {
+        self.put(id, entry, false);
+    }
+
+    /// Publishes an entry with the next document, which may wait for changes of other releases.
+    pub fn set_in_time(&mut self, id: &ReleaseId, entry: Arc<Entry>) {
+        self.put(id, entry, true);
+    }
+
+    fn put(&mut self, id: &ReleaseId, entry: Arc<Entry>, may_wait: bool) {
+        let is_known = self.wanted.get(id).is_some_and(|known| known.same_for_proxies(&entry));
         self.wanted.insert(id.clone(), entry);
+        // Who says nothing new takes nothing back.
+        if !is_known {
+            self.batch.note(id, may_wait);
+        }
         self.note(id);
+    }
+
+    /// Whether documents hold something else of a release than they shall.
+    #[must_use]
+    pub fn is_pending(&self, id: &ReleaseId) -> bool {
+        self.changed.contains(id)
     }
 
     /// Publishes nothing of a release with the next document.
     pub fn remove(&mut self, id: &ReleaseId) {
         if self.wanted.remove(id).is_some() {
+            self.batch.note(id, false);
             self.note(id);
         }
     }
@@ -236,6 +261,7 @@ impl Publisher {
             None => self.remove(id),
         }
         if self.changed.contains(id) {
+            self.batch.note(id, false);
             self.retreating.insert(id.clone());
         }
     }
@@ -321,7 +347,8 @@ impl Publisher {
                 true
             }
             State::Idle => {
-                self.failing.values().any(|failing| failing.retry_at <= now) || self.changed.iter().any(|id| !self.waits(id))
+                self.failing.values().any(|failing| failing.retry_at <= now)
+                    || self.changed.iter().any(|id| !self.waits(id) && !self.batch.holds(id, now))
             }
         }
     }
@@ -344,7 +371,7 @@ impl Publisher {
         let scopes = self.failing.values().map(|failing| failing.retry_at).min();
         match self.state {
             State::Held { until: at } | State::Failing { retry_at: at, .. } => Some(at),
-            State::Idle | State::Due => scopes,
+            State::Idle | State::Due => scopes.into_iter().chain(self.batch.due()).min(),
         }
     }
 
@@ -430,6 +457,8 @@ impl Publisher {
         let moved = |id: &&ReleaseId| leads(&entries, id) != leads(&self.published, id);
         let mut next: BTreeSet<ReleaseId> = self.changed.iter().filter(moved).cloned().collect();
         next.append(&mut self.told);
+        // Their time counts from here.
+        next.append(&mut self.batch.published(now));
         (self.published, self.lost, self.failures) = (entries, None, 0);
         self.last_failure = None;
         self.changed.clone().iter().for_each(|id| self.hold(id));

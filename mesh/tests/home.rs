@@ -33,7 +33,12 @@ use serin_release::ReleaseId;
 use serin_release::api::v1alpha1::CanaryRelease;
 
 fn bounds() -> Bounds {
-    Bounds { controller: "serin-system".to_owned(), quota: 500_000, grace: Duration::from_secs(120) }
+    Bounds {
+        controller: "serin-system".to_owned(),
+        quota: 500_000,
+        grace: Duration::from_secs(120),
+        batch: Duration::from_secs(10),
+    }
 }
 
 /// A home of two objects of one kind: `NAME-pools` lists the versions that are known, `NAME-table` those that are routed.

@@ -23,7 +23,12 @@ use serin_release::ReleaseId;
 const SETTLE: Duration = Duration::from_millis(500);
 
 fn bounds() -> Bounds {
-    Bounds { controller: "serin-system".to_owned(), quota: 500_000, grace: Duration::from_secs(120) }
+    Bounds {
+        controller: "serin-system".to_owned(),
+        quota: 500_000,
+        grace: Duration::from_secs(120),
+        batch: Duration::from_secs(10),
+    }
 }
 
 struct Mesh {
@@ -157,6 +162,44 @@ impl Mesh {
 
 fn written(count: usize, next: &[&str]) -> Option<Result<(usize, Vec<String>), Condition>> {
     Some(Ok((count, next.iter().map(|name| (*name).to_owned()).collect())))
+}
+
+#[test]
+fn what_steps_do_by_themselves_shares_a_document_and_what_people_do_waits_for_nothing() {
+    let mut mesh = Mesh::new();
+    ["a", "b", "c"].iter().for_each(|name| mesh.set(name, 1000));
+    assert_eq!(mesh.publish(), written(1, &["a", "b", "c"]));
+    let step =
+        |mesh: &mut Mesh, name: &str, canary| mesh.publisher.set_in_time(&id(name), entry(name, canary, &by_cookie()));
+    // The first one waits for nobody, and is told of it.
+    step(&mut mesh, "a", 2000);
+    assert_eq!((mesh.publish(), mesh.publisher.requeue_at()), (written(1, &["a"]), None));
+    let first = mesh.now;
+    // Those of the next ten seconds share one.
+    mesh.now += Duration::from_secs(1);
+    step(&mut mesh, "a", 3000);
+    step(&mut mesh, "b", 2000);
+    let is_pending = |mesh: &Mesh| ["a", "b", "c"].map(|name| mesh.publisher.is_pending(&id(name)));
+    assert_eq!((mesh.publish(), is_pending(&mesh)), (None, [true, true, false]));
+    let due = first + Duration::from_secs(10);
+    assert_eq!(mesh.publisher.requeue_at(), Some(due));
+    // Who says it again takes nothing back.
+    mesh.set("b", 2000);
+    assert_eq!(mesh.publish(), None);
+    mesh.now = due;
+    assert_eq!((mesh.publish(), is_pending(&mesh)), (written(1, &["a", "b"]), [false, false, false]));
+    // A person's change goes at once, and takes along what waits.
+    step(&mut mesh, "a", 4000);
+    assert_eq!(mesh.publish(), None);
+    mesh.set("c", 5000);
+    assert_eq!(mesh.publish(), written(1, &["a"]));
+    // So does a person's change of what waits, and a rollback.
+    step(&mut mesh, "a", 5000);
+    mesh.set("a", 6000);
+    assert_eq!(mesh.publish(), written(1, &[]));
+    step(&mut mesh, "b", 3000);
+    mesh.publisher.retreat(&id("b"), Some(entry("b", 500, &by_cookie())));
+    assert_eq!((mesh.publish(), mesh.publisher.requeue_at()), (written(1, &[]), None));
 }
 
 #[test]

@@ -36,7 +36,12 @@ const SETTLE: Duration = Duration::from_millis(500);
 const DRAIN: Duration = Duration::from_millis(3000);
 
 fn bounds() -> Bounds {
-    Bounds { controller: "serin-system".to_owned(), quota: 500_000, grace: Duration::from_secs(120) }
+    Bounds {
+        controller: "serin-system".to_owned(),
+        quota: 500_000,
+        grace: Duration::from_secs(120),
+        batch: Duration::from_secs(10),
+    }
 }
 
 /// A cluster with one Service and one release, a controller, and a clock.
@@ -228,7 +233,11 @@ impl Cluster {
         let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
         let (settings, now) = (&self.settings, self.now);
         let time = Timestamp::UNIX_EPOCH + (self.now - self.begun);
-        let (resource, life) = live(&resource, Surroundings { references: &references, entry, told: None }, time);
+        let (resource, life) = live(
+            &resource,
+            Surroundings { references: &references, entry, told: None, pending: self.publisher.is_pending(&id) },
+            time,
+        );
         let pass = Pass {
             resource: &resource,
             references: &references,
@@ -280,7 +289,13 @@ impl Cluster {
         }
         let done = matches!(&outcome, Outcome::Leaves(leaves) if leaves.done);
         match outcome {
-            Outcome::Routed(routed) => routed.entry.into_iter().for_each(|entry| self.publisher.set(id, entry)),
+            Outcome::Routed(routed) => {
+                let may_wait = life.goes_on_by_itself(resource);
+                routed.entry.into_iter().for_each(|entry| match may_wait {
+                    true => self.publisher.set_in_time(id, entry),
+                    false => self.publisher.set(id, entry),
+                });
+            }
             Outcome::Moves(_) | Outcome::Leaves(_) => self.publisher.remove(id),
             Outcome::Refused(_) => {}
         }

@@ -44,6 +44,8 @@ enum Event {
     Spec(Spec),
     Steps(Vec<Step>),
     SpecTakeover(Option<usize>),
+    /// What was decided is on its way, or has arrived.
+    Pending,
     /// Nothing but what is kept survives.
     Crash,
 }
@@ -110,6 +112,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => spec().prop_map(Event::Spec),
         1 => steps(vec!["v2", "v3"]).prop_map(Event::Steps),
         1 => proptest::option::of(0..2_usize).prop_map(Event::SpecTakeover),
+        4 => Just(Event::Pending),
         3 => Just(Event::Crash),
     ]
 }
@@ -262,6 +265,10 @@ impl World {
                 self.spec.takeover = version.map(|at| self.canary(at));
                 true
             }
+            Event::Pending => {
+                self.signals.pending = !self.signals.pending;
+                false
+            }
             Event::Crash => false,
         }
     }
@@ -376,6 +383,10 @@ fn check(world: &World, old: &Progress, planned: &Planned, served: &Served) {
             assert!(of(&planned.progress, version) <= goal.max(of(old, version)), "beyond the goal");
         }
     }
+    // What has not arrived takes no time, and no step is left before it has.
+    if world.signals.pending {
+        assert_eq!((run.step, run.total), (old_run.step, old_run.total), "it went on before people were there");
+    }
     // P8, P14: a step is left with its approval and its verdict alone.
     if run.step > old_run.step {
         let left = &world.spec.steps[usize::try_from(old_run.step).unwrap()];
@@ -454,6 +465,7 @@ fn completes(mut world: World) {
     world.control = Control { attempt: 1_000_000, ..Control::default() };
     world.spec.takeover = None;
     world.signals.frozen = None;
+    world.signals.pending = false;
     world.signals.ready = VERSIONS.map(str::to_owned).into();
     world.signals.verdicts = VERSIONS.map(|version| (version.to_owned(), (Verdict::Good, String::new()))).into();
     for _ in 0..400 {
@@ -466,8 +478,13 @@ fn completes(mut world: World) {
     assert!(matches!(state, Some(RunState::Completed | RunState::Active)), "{state:?}");
 }
 
+/// Histories of 120 events each: 36 000 looks, or as many as `make test-long` asks for.
+fn walks() -> u32 {
+    std::env::var("LIFECYCLE_WALKS").ok().and_then(|walks| walks.parse().ok()).unwrap_or(300)
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, max_shrink_iters: 500, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: walks(), max_shrink_iters: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_people_go_one_way(spec in spec(), events in proptest::collection::vec(event(), EVENTS)) {

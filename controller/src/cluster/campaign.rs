@@ -171,6 +171,7 @@ impl Replica {
             controller: self.controller.namespace.clone(),
             quota: self.controller.namespace_quota,
             grace: Duration::from_secs(self.controller.proxy_grace_seconds),
+            batch: Duration::from_millis(self.controller.batch_ms),
         };
         let leader = Leader {
             store: store(Arc::clone(&home)),

@@ -55,7 +55,8 @@ impl Leader {
                 let (entry, served) = (self.publisher.entry(&id), self.publisher.served(&id));
                 let at = Timestamp::now();
                 let told = self.analyses.of(&id);
-                let surroundings = Surroundings { references: &references, entry, told: told.as_ref() };
+                let pending = self.publisher.is_pending(&id);
+                let surroundings = Surroundings { references: &references, entry, told: told.as_ref(), pending };
                 let written = resource;
                 let (resource, life) = live(&written, surroundings, at);
                 self.analyses.follow(&written, life.run.as_ref(), at);
@@ -201,7 +202,10 @@ impl Leader {
                 self.queue.push(id.clone());
             }
             if let Some(entry) = applied.entry().filter(|_| self.is_as_seen(&applied.job.resource)) {
-                self.publisher.set(&id, Arc::clone(entry));
+                match applied.job.life.goes_on_by_itself(&applied.job.resource) {
+                    true => self.publisher.set_in_time(&id, Arc::clone(entry)),
+                    false => self.publisher.set(&id, Arc::clone(entry)),
+                }
             }
         }
         all

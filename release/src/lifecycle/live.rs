@@ -33,9 +33,9 @@ pub fn live(
     now: Timestamp,
 ) -> Result<Lived, String> {
     let spec = &release.spec;
-    // How long pods may take makes no other canary.
+    // How many pods there are and how long they may take makes no other canary.
     let workload = |workload: &Option<Workload>| {
-        let own = workload.clone().map(|own| Workload { ready_within: None, ..own });
+        let own = workload.clone().map(|own| Workload { replicas: None, autoscale: None, ready_within: None, ..own });
         own.and_then(|own| serde_json::to_string(&own).ok()).unwrap_or_default()
     };
     let workloads: Vec<String> = spec.canaries.iter().map(|canary| workload(&canary.workload)).collect();

@@ -87,6 +87,8 @@ pub struct Signals {
     pub verdicts: BTreeMap<String, (Verdict, String)>,
     /// The run and its step that verdicts are about; without it, whatever there is.
     pub judged: Option<(String, u32)>,
+    /// Whether what was decided last is still on its way to where requests are decided: its time does not count yet.
+    pub pending: bool,
     /// Until when the namespace or the cluster is frozen, and why.
     pub frozen: Option<(Option<Timestamp>, String)>,
 }
@@ -221,12 +223,13 @@ impl<'a> Pass<'a> {
     fn count(&mut self) {
         let gap = self.now.as_second().saturating_sub(self.run.seen.as_second());
         let elapsed = u64::try_from(gap.min(MOST_AT_ONCE)).unwrap_or(0);
-        if self.run.state.counts() {
+        let counts = !self.signals.pending;
+        if self.run.state.counts() && counts {
             self.run.total += elapsed;
         }
         self.run.waited = if self.run.state == RunState::NotReady { self.run.waited + elapsed } else { 0 };
         // What is done is watched for a while.
-        if self.run.state.counts() || self.run.state == RunState::Completed {
+        if counts && (self.run.state.counts() || self.run.state == RunState::Completed) {
             self.run.counted += elapsed;
         }
         self.run.seen = self.run.seen.max(self.now);

@@ -16,6 +16,8 @@ const QUICK: &[&str] = &[
     "1000",
     "--drain-ms",
     "600",
+    "--batch-ms",
+    "0",
     "--log-level",
     "info,serin_controller=debug,kube_runtime=error,kube_client=error",
 ];

@@ -18,6 +18,7 @@ pub(crate) const TESTS: Tests = &[
     ("steps::people_are_told_and_a_sink_that_is_down_holds_nothing_up", people_are_told),
     ("steps::a_release_goes_its_way_and_waits_for_a_person", goes_its_way),
     ("steps::killed_at_each_write_of_a_step_and_of_a_rollback_nobody_flips", killed_at_each_write),
+    ("steps::steps_of_all_releases_share_documents_and_none_is_skipped", steps_share_documents),
     ("steps::a_new_leader_goes_on_where_the_last_one_was", a_new_leader),
 ];
 
@@ -91,6 +92,54 @@ fn goes_its_way() -> Outcome {
     }
     watcher.finish()?;
     kubectl(&["delete", "crel,cctl", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+/// How often the document of the mesh was written.
+fn documents() -> Result<i64, Box<dyn std::error::Error>> {
+    Ok(get("wasmplugin", "istio-system", "serin")?["metadata"]["generation"].as_i64().unwrap_or_default())
+}
+
+fn steps_share_documents() -> Outcome {
+    let spaces = ["shared-one", "shared-two"];
+    for space in spaces {
+        reviews(space, &[("v1", 1), ("v2", 1)])?;
+    }
+    let pace = ["--settle-ms", "1000", "--drain-ms", "600", "--lease-seconds", "3", "--batch-ms", "3000"];
+    let controller = Controller::start(spaces[0], CONTROLLER, &pace)?;
+    let mut client = Client::of(spaces[0])?;
+    let weights: Vec<Value> = (1..=6).map(|weight| json!({"weight": format!("{weight}0%"), "hold": "1s"})).collect();
+    let mut steps = vec![json!({"weight": "0%", "approve": true})];
+    steps.extend(weights);
+    for space in spaces {
+        apply(&[release(space, spec(&json!(steps)))])?;
+    }
+    for space in spaces {
+        phase(space, "AwaitingApproval")?;
+    }
+    let before = documents()?;
+    let watcher = Watcher::start(spaces[0])?;
+    for space in spaces {
+        let name = format!("{space}/reviews");
+        let said = Command::new(serin_tests::command()?).args(["approve", &name]).output()?;
+        assert!(said.status.success(), "{said:?}");
+    }
+    for space in spaces {
+        phase(space, "Completed")?;
+        let stepped = story(space)?.into_iter().filter(|line| line.starts_with("Stepped")).collect::<Vec<_>>();
+        let expected =
+            (0..=6).map(|step| format!("Stepped v2={step}0% by steps: step {} of 7", step + 1).replace("=00%", "=0%"));
+        assert_eq!(stepped, expected.collect::<Vec<_>>());
+    }
+    // Twelve weights; the first ones may have gone apart.
+    let written = documents()? - before;
+    assert!((6..=8).contains(&written), "{written} documents");
+    assert!(agree(spaces[0], &mut client)?["v2"] > 500);
+    watcher.finish()?;
+    for space in spaces {
+        kubectl(&["delete", "crel,cctl", "-n", space, "reviews", "--timeout=60s"], "")?;
+    }
     drop(controller);
     Ok(())
 }

@@ -105,6 +105,8 @@ impl<'a> Pass<'a> {
         let left = u64::from(step.hold_seconds()).saturating_sub(self.run.counted);
         if left > 0 {
             self.look_in(left);
+        }
+        if left > 0 || self.signals.pending {
             return RunState::Holding;
         }
         let good = |version: &&str| matches!(self.verdict(version), Some((Verdict::Good, _)));
