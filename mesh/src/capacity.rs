@@ -80,8 +80,13 @@ impl Capacity {
         let canary = |version: &str| canaries.iter().find(|canary| canary.version == version);
         let least = |version: &str| canary(version).and_then(|canary| canary.min_ready).unwrap_or(1).max(1);
         let banned = &accepted.release.banned;
-        let waits =
-            |version: &String| banned.contains(version) || !routable.contains(version) || ready(version) < least(version);
+        let none = |version: &str| {
+            let own = canary(version).and_then(|canary| canary.workload.as_ref());
+            own.is_some_and(|own| own.replicas == Some(Replicas::Count(0)))
+        };
+        let waits = |version: &String| {
+            banned.contains(version) || none(version) || !routable.contains(version) || ready(version) < least(version)
+        };
         let waiting = versions_of(&accepted.compiled.wanted).into_iter().filter(waits).collect();
         let all = canaries.iter().filter_map(|canary| Some((canary.version.clone(), all(pass, accepted, canary)?)));
         let all: BTreeMap<String, u32> = all.collect();

@@ -63,7 +63,7 @@ pub(crate) fn write(
         }
         let replicas = match leftover {
             Leftover::ScaleDown => Some(0),
-            _ => replicas(pass, accepted, (canary, own), found),
+            _ => replicas(pass, accepted, order, (canary, own), found),
         };
         writes.objects.push(workload::deployment(pass.resource, deployment, (stable, &canary.version), own, replicas));
         made_now.insert((Kind::Deployment, name.clone()));
@@ -97,10 +97,13 @@ fn leftover(accepted: &Accepted<'_>, order: &Order, version: &str) -> Leftover {
 fn replicas(
     pass: &Pass<'_>,
     accepted: &Accepted<'_>,
+    order: &Order,
     (canary, own): (&Canary, &Workload),
     found: Option<&Object>,
 ) -> Option<u32> {
     match own.replicas {
+        // Pods go after people.
+        Some(Replicas::Count(0)) if !is_idle(order, &canary.version) => Some(found.map_or(0, size)),
         Some(Replicas::Count(count)) => Some(count),
         Some(Replicas::Share) => {
             let all = accepted.stable_deployment.as_ref().map(size)?;

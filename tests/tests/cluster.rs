@@ -39,6 +39,8 @@ mod rights;
 mod rollback;
 #[path = "cluster/routing.rs"]
 mod routing;
+#[path = "cluster/scenarios.rs"]
+mod scenarios;
 #[path = "cluster/stable.rs"]
 mod stable;
 #[path = "cluster/steps.rs"]
@@ -69,6 +71,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         neighbours::TESTS,
         workloads::TESTS,
         clones::TESTS,
+        scenarios::TESTS,
         operation::TESTS,
         filter::TESTS,
         rights::TESTS,

@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use serin_tests::mesh::{
-    CONTROLLER, Client, Controller, Watcher, agree, agree_within, apply, await_reason, counts, eventually, get, kubeconfig,
-    kubectl, patch, process, release, reviews, running, users,
+    CONTROLLER, Client, Controller, Watcher, agree, agree_within, apply, await_reason, counts, eventually,
+    eventually_within, get, kubeconfig, kubectl, patch, process, release, reviews, running, users,
 };
 use serin_tests::severed::Plain;
 
@@ -193,7 +193,9 @@ impl Drop for Stopped {
 
 fn the_api_server_is_away() -> Outcome {
     let space = "away";
-    let (controller, mut client, _) = running(space, spec(&[("v2", "50%")]))?;
+    let mut ramp = spec(&[("v2", "0%")]);
+    ramp["steps"] = json!([{"weight": "20%"}, {"weight": "60%", "over": "60s"}]);
+    let (controller, mut client, _) = running(space, ramp)?;
     let requests = users();
     let before = counts(&mut client, &requests)?;
     let watcher = Watcher::start(space)?;
@@ -205,12 +207,18 @@ fn the_api_server_is_away() -> Outcome {
         assert_eq!(controller.http(&own_filter())?.0, 200, "proxies can fetch the filter all the time");
     }
     server.start()?;
-    eventually("the change is taken", || {
-        Ok(patch("crel", space, "reviews", &json!({"spec": {"canaries": canaries(&[("v2", "75%")])}}))
-            .map_err(|error| error.to_string()))
+    // The ramp goes on where it was.
+    let status = eventually_within(Duration::from_secs(120), "the ramp ends", || match get("crel", space, "reviews") {
+        Ok(release) if release["status"]["phase"] == "Completed" => Ok(Ok(release["status"].clone())),
+        Ok(release) => Ok(Err(release["status"]["run"].to_string())),
+        Err(error) => Ok(Err(error.to_string())),
     })?;
-    await_reason(space, "reviews", "Programmed", "Programmed")?;
+    let history = status["history"].as_array().cloned().unwrap_or_default();
+    let what: Vec<String> = history.iter().rev().map(|entry| format!("{} {}", entry["what"], entry["to"])).collect();
+    assert_eq!(what, [r#""Started" null"#, r#""Stepped" "v2=20%""#, r#""Stepped" "v2=60%""#, r#""Completed" "v2=60%""#]);
     agree_within(ISTIOD_RECONNECTS, space, &mut client)?;
+    let after = counts(&mut client, &requests)?;
+    assert!(before.iter().zip(&after).all(|(before, after)| before == "v1" || after == "v2"), "somebody fell back");
     watcher.finish()?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
