@@ -28,6 +28,7 @@ pub mod key;
 pub mod kind;
 mod leave;
 pub mod life;
+pub mod lint;
 pub mod message;
 pub mod names;
 pub mod object;

@@ -4,11 +4,13 @@ use std::fmt;
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
-use serin_config::{Condition, Weight};
+use serin_config::{BUCKETS, Condition, Weight};
 
 use crate::api::v1alpha1::{CanaryRelease, Rule};
+use crate::lifecycle::evidence::good;
 use crate::lifecycle::schedule::Gate;
 use crate::lifecycle::steps::Check;
+use crate::lifecycle::verdict::metric::Kind;
 
 /// A finding.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,15 +34,19 @@ impl fmt::Display for Finding {
 /// How far ahead an open window is looked for.
 const AHEAD: i64 = 366;
 
-/// What is perhaps not meant in a release, in the order of its spec.
+/// What is perhaps not meant in a release, in the order of its spec. `rate` is how many requests a second its Service gets, where
+/// that is known.
 #[must_use]
-pub fn lint(release: &CanaryRelease, now: Timestamp) -> Vec<Finding> {
+pub fn lint(release: &CanaryRelease, now: Timestamp, rate: Option<f64>) -> Vec<Finding> {
     let mut lint = Lint { release, findings: Vec::new() };
     lint.stickiness();
     lint.rules();
     lint.steps();
     lint.schedule(now);
     lint.analysis();
+    if let Some(rate) = rate {
+        lint.verdicts(rate);
+    }
     lint.control();
     lint.findings
 }
@@ -153,6 +159,33 @@ impl Lint<'_> {
         }
     }
 
+    /// Steps that are over before a canary without any fault could be shown to be good.
+    fn verdicts(&mut self, rate: f64) {
+        let spec = &self.release.spec;
+        let Some(analysis) = &spec.analysis else { return };
+        let metrics = analysis.setup(&spec.stable.version, Vec::new(), &spec.steps).metrics;
+        let needed = metrics.iter().filter_map(|metric| match &metric.kind {
+            Kind::Counts { tolerance, .. } => Some(good::least_requests(tolerance)),
+            Kind::Value(_) => None,
+        });
+        let needed = needed.fold(0.0, f64::max).ceil();
+        for (index, step) in spec.steps.iter().enumerate() {
+            let asks = step.analysis.is_none_or(|check| check == Check::Pass);
+            let weights = step.weight.iter().chain(step.weights.values()).filter(|weight| **weight != Weight::NONE);
+            let Some(least) = weights.min().filter(|_| asks) else { continue };
+            let seconds = needed / (rate * f64::from(least.buckets()) / f64::from(BUCKETS));
+            let planned = f64::from(step.over_seconds()) + f64::from(step.hold_seconds());
+            if seconds > planned.max(SHORTEST) {
+                let text = format!(
+                    "a good verdict takes {needed} requests of the canary without a fault, which are {} at {least} of {rate} a second, and the \
+                     step would wait for it; give it more weight, or metrics a larger `margin`",
+                    about(seconds)
+                );
+                self.find("step-too-short", format!("spec.steps[{index}]"), text);
+            }
+        }
+    }
+
     fn control(&mut self) {
         let release = self.release;
         let Some(hold) = release.word.as_ref().and_then(|word| word.hold.as_ref()) else { return };
@@ -165,6 +198,18 @@ impl Lint<'_> {
             );
         }
     }
+}
+
+/// So many seconds nobody minds to wait.
+const SHORTEST: f64 = 60.0;
+
+/// A time in words, rounded up.
+fn about(seconds: f64) -> String {
+    let (unit, size) = [("d", 86_400.0), ("h", 3600.0), ("m", 60.0)]
+        .into_iter()
+        .find(|(_, size)| seconds >= 2.0 * size)
+        .unwrap_or(("s", 1.0));
+    format!("{}{unit}", (seconds / size).ceil())
 }
 
 /// Whether each request that matches a rule matches an earlier one: that one asks for a part of the same conditions.
@@ -191,6 +236,10 @@ mod tests {
     use serde_json::{Value, json};
 
     fn codes(changes: &Value) -> Vec<(&'static str, String)> {
+        found(changes, None).into_iter().map(|finding| (finding.code, finding.path)).collect()
+    }
+
+    fn found(changes: &Value, rate: Option<f64>) -> Vec<Finding> {
         let mut spec = json!({"service": "reviews", "stable": {"version": "v1"}, "canaries": [{"version": "v2", "weight": "5%"}],
             "sticky": {"by": [{"cookie": "user"}]}});
         for (name, value) in changes.as_object().unwrap() {
@@ -198,8 +247,7 @@ mod tests {
         }
         let release = json!({"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryRelease", "metadata": {"name": "a", "namespace": "b"}, "spec": spec});
         let release = serde_json::from_value(release).unwrap();
-        let found = lint(&release, "2026-11-28T12:00:00Z".parse().unwrap());
-        found.into_iter().map(|finding| (finding.code, finding.path)).collect()
+        lint(&release, "2026-11-28T12:00:00Z".parse().unwrap(), rate)
     }
 
     #[test]
@@ -252,5 +300,24 @@ mod tests {
         for (changes, code, path) in cases {
             assert_eq!(codes(&changes), [(code, path.to_owned())], "{changes}");
         }
+    }
+
+    #[test]
+    fn a_verdict_that_takes_longer_than_its_step_is_found() {
+        let steps =
+            json!([{"weight": "5%", "hold": "10m"}, {"weight": "50%", "hold": "10m"}, {"weight": "80%", "analysis": "off"}]);
+        let release = |margin: &str| json!({"steps": steps, "analysis": {"metrics": [{"failures": {}, "margin": margin}]}});
+        let texts = |margin: &str, rate: f64| -> Vec<String> {
+            found(&release(margin), Some(rate)).iter().map(|finding| format!("{} {}", finding.path, finding.text)).collect()
+        };
+        // (ln 20 + ln 4) / -ln(1 - 0.005) = 874.2, and twice as many with the usual design effect.
+        let says = |step: u32, time: &str, weight: &str| {
+            format!(
+                "spec.steps[{step}] a good verdict takes 1749 requests of the canary without a fault, which are {time} at {weight} of 2 a second, \
+                 and the step would wait for it; give it more weight, or metrics a larger `margin`"
+            )
+        };
+        assert_eq!(texts("0.5%", 2.0), [says(0, "5h", "5%"), says(1, "30m", "50%")]);
+        assert_eq!((texts("0.5%", 60.0).len(), texts("5%", 60.0).len()), (0, 0));
     }
 }

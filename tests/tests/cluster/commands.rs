@@ -3,13 +3,16 @@
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
-use serin_tests::mesh::{CONTROLLER, Client, Controller, agree, counts, eventually, get, kubectl, patch, reviews, users};
+use serin_tests::mesh::{
+    CONTROLLER, Client, Controller, agree, apply, counts, eventually, get, kubectl, patch, release, reviews, users,
+};
 
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
     ("commands::a_release_lives_by_commands_and_finishes_without_moving_anybody", by_commands),
     ("commands::steps_are_waited_for_and_approved", stepped),
+    ("commands::a_file_is_looked_at_beside_the_cluster", linted),
 ];
 
 fn serin(arguments: &[&str]) -> Result<(i32, String, String), Box<dyn std::error::Error>> {
@@ -22,6 +25,49 @@ fn serin(arguments: &[&str]) -> Result<(i32, String, String), Box<dyn std::error
 fn said(code: i32, arguments: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
     let (found, out, error) = serin(arguments)?;
     if found == code { Ok(out + &error) } else { Err(format!("{arguments:?}: {found}: {out}{error}").into()) }
+}
+
+/// What is found about a file beside the cluster: codes and paths.
+fn findings(space: &str, spec: Value) -> Result<Vec<String>, Box<dyn std::error::Error>> {
+    let directory = tempfile::TempDir::new()?;
+    let file = directory.path().join("release.json");
+    std::fs::write(&file, release(space, spec).to_string())?;
+    let path = file.to_str().ok_or("the path is not UTF-8")?;
+    let found: Value = serde_json::from_str(&said(0, &["lint", "-f", path, "--cluster", "-o", "json"])?)?;
+    let told = |finding: &Value| {
+        let text = |field: &str| finding[field].as_str().unwrap_or_default().to_owned();
+        format!("{} {} {}", text("code"), text("path"), text("text"))
+    };
+    Ok(found["findings"].as_array().into_iter().flatten().map(told).collect())
+}
+
+fn linted() -> Outcome {
+    let space = "linted";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let sticky = |salt: &str| json!({"by": [{"cookie": "user"}], "salt": salt});
+    let spec =
+        |version: &str, salt: &str| json!({"canaries": [{"version": version, "weight": "10%"}], "sticky": sticky(salt)});
+    assert_eq!(findings(space, spec("v2", "a"))?, Vec::<String>::new());
+    apply(&[release(space, spec("v2", "a"))])?;
+    let autoscaler =
+        json!({"scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": "reviews-v1"}, "maxReplicas": 3});
+    apply(&[
+        json!({"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": {"name": "reviews", "namespace": space}, "spec": autoscaler}),
+    ])?;
+    let unready = "version-unready spec.canaries[0].version no ready pod of the Service has the label version=v3, so that stable would get its people; \
+                   run its pods first, or let Serin do it with `workload`";
+    let shrinks = "hpa-will-shrink-stable spec.stable HorizontalPodAutoscaler reviews takes stable's pods away 300 s after people have left them, and a \
+                   rollback brings all of them back at once; set spec.behavior.scaleDown.stabilizationWindowSeconds to 1800 or more there";
+    let salt = "salt-changed spec.sticky the salt is another one than in the cluster, so that everybody may get another version at once; keep what is \
+                there";
+    assert_eq!(findings(space, spec("v3", "b"))?, [unready, shrinks, salt]);
+    let mut wrong = spec("v2", "a");
+    wrong["routing"] = json!({"gateways": ["nowhere"], "hosts": ["reviews.example.com"]});
+    let refused = "gateway-unknown spec.routing.gateways[0] the controller would refuse it: there is no Gateway linted/nowhere; create it, or correct the \
+                   name (NAMESPACE/NAME)";
+    assert_eq!(findings(space, wrong)?, [refused, shrinks]);
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    Ok(())
 }
 
 fn by_commands() -> Outcome {

@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::mixture::ln_mean_exp;
 use super::text::{Reader, Writer};
+use super::tolerance::Tolerance;
 
 /// The rates of the alternatives, as parts of the limit; each has the same weight.
 pub const PARTS: [f64; 4] = [0.0, 0.25, 0.5, 0.75];
@@ -17,6 +18,15 @@ const LEAST_RATE: f64 = 1e-12;
 #[must_use]
 pub fn needed() -> f64 {
     -WRONGLY_GOOD.ln()
+}
+
+/// The requests of a canary without a single fault that show it to be good, where stable has none either.
+#[must_use]
+pub fn least_requests(tolerance: &Tolerance) -> f64 {
+    // Each of them speaks for the alternative without faults, which has a part of the weight.
+    let parts = PARTS.len() as f64;
+    let each = -(1.0 - tolerance.margin.clamp(1e-6, 0.9)).ln() / tolerance.design_effect;
+    (needed() + parts.ln()) / each
 }
 
 /// The log likelihood ratio of each alternative.
