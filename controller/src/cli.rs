@@ -1,7 +1,6 @@
 //! The command line.
 
 mod analyze;
-#[cfg(feature = "cluster")]
 mod ask;
 #[cfg(feature = "cluster")]
 mod cleanup;
@@ -24,7 +23,6 @@ mod import;
 mod lint;
 #[cfg(feature = "cluster")]
 mod list;
-#[cfg(feature = "cluster")]
 mod person;
 mod reference;
 #[cfg(feature = "cluster")]
@@ -112,22 +110,16 @@ enum Command {
     #[cfg(feature = "cluster")]
     Delete(delete::Delete),
     /// Send everybody of a canary back to stable.
-    #[cfg(feature = "cluster")]
     Rollback(person::Rollback),
     /// Send everybody to one version.
-    #[cfg(feature = "cluster")]
     Takeover(person::Takeover),
     /// Set the weights of canaries by hand.
-    #[cfg(feature = "cluster")]
     Weight(person::Weight),
     /// Let a release go on that waits for a person.
-    #[cfg(feature = "cluster")]
     Approve(person::Approve),
     /// Keep the split as it is.
-    #[cfg(feature = "cluster")]
     Pause(person::Pause),
     /// Take back what was done by hand.
-    #[cfg(feature = "cluster")]
     Resume(person::Resume),
     /// Remove what a controller that is gone has left in the cluster.
     #[cfg(feature = "cluster")]
@@ -224,17 +216,11 @@ pub fn run() -> ExitCode {
         Command::Finish(finish) => finish.run(),
         #[cfg(feature = "cluster")]
         Command::Delete(delete) => delete.run(),
-        #[cfg(feature = "cluster")]
         Command::Rollback(rollback) => rollback.run(),
-        #[cfg(feature = "cluster")]
         Command::Takeover(takeover) => takeover.run(),
-        #[cfg(feature = "cluster")]
         Command::Weight(weight) => weight.run(),
-        #[cfg(feature = "cluster")]
         Command::Approve(approve) => approve.run(),
-        #[cfg(feature = "cluster")]
         Command::Pause(pause) => pause.run(),
-        #[cfg(feature = "cluster")]
         Command::Resume(resume) => resume.run(),
         Command::Completion { shell } => print(&completion(shell)),
         #[cfg(feature = "cluster")]

@@ -7,8 +7,7 @@ use serin_config::Weight as Share;
 use serin_release::lifecycle::control::{Approval, Control, Hold, HoldKind};
 use serin_release::lifecycle::run::RunState;
 
-use super::cluster::Found;
-use super::{Named, Said, say};
+use super::{Found, Named, Said, say};
 use crate::cli::Failure;
 
 /// Send everybody of a canary back to stable, at once. Its people come back to it when the rollback is taken back.
@@ -16,7 +15,8 @@ use crate::cli::Failure;
 #[command(after_help = "\
 Examples:
   serin rollback reviews --because '5xx on checkout'
-  serin rollback bookinfo/reviews v2")]
+  serin rollback bookinfo/reviews v2
+  serin rollback shop -f serin.yaml --control control.yaml")]
 pub(in crate::cli) struct Rollback {
     #[command(flatten)]
     named: Named,
@@ -190,7 +190,13 @@ impl Approve {
         say(&self.named, |found| {
             let invalid = |cause: String| Failure::Invalid(format!("{}: {cause}", found.release.id()));
             let run = found.release.status.as_ref().and_then(|status| status.run.as_ref());
-            let run = run.ok_or_else(|| invalid("it has no steps, so nothing waits for an approval".to_owned()))?;
+            let unknown = match found.release.spec.steps.is_empty() {
+                true => "it has no steps, so nothing waits for an approval",
+                false => {
+                    "how far its steps have come is not known; wait until they have begun, and for a file pass the --state-dir of its `serin standalone`"
+                }
+            };
+            let run = run.ok_or_else(|| invalid(unknown.to_owned()))?;
             let step = match self.step {
                 Some(step) => step.checked_sub(1),
                 None if run.state == RunState::AwaitingApproval => Some(run.step),
