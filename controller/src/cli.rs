@@ -7,6 +7,7 @@ mod cleanup;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod compile;
+mod complete;
 #[cfg(feature = "cluster")]
 mod create;
 #[cfg(feature = "cluster")]
@@ -59,7 +60,8 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 inva
      something is lost), 4 it did not come in time, 5 a person is needed.";
 
 const COMPLETION_EXAMPLES: &str = "\
-Load it in the start file of your shell, as in eval \"$(serin completion bash)\".
+Load it in the start file of your shell, as in eval \"$(serin completion bash)\". It completes commands, options and files, and names of releases, versions, \
+namespaces and contexts: those of the cluster if it answers within 1 s. For `kubectl serin` put deploy/krew/kubectl_complete-serin on the PATH.
 
 Examples:
   serin completion bash
@@ -193,6 +195,9 @@ impl Failure {
 /// Runs the command of the process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(code) = complete::answered() {
+        return code;
+    }
     let done = match parsed().command {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
@@ -222,7 +227,7 @@ pub fn run() -> ExitCode {
         Command::Approve(approve) => approve.run(),
         Command::Pause(pause) => pause.run(),
         Command::Resume(resume) => resume.run(),
-        Command::Completion { shell } => print(&completion(shell)),
+        Command::Completion { shell } => complete::script(shell),
         #[cfg(feature = "cluster")]
         Command::Document(document) => document.run(),
         #[cfg(feature = "cluster")]
@@ -253,13 +258,6 @@ fn parsed() -> Cli {
         _ => Cli::command(),
     };
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
-}
-
-/// What a shell reads to complete commands and options.
-fn completion(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "serin", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Writes an error for people: red on a terminal.

@@ -1,6 +1,8 @@
 //! The command line: answers, errors and exit codes.
 #![cfg(test)]
 
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/control.rs"]
 mod control;
 #[path = "cli/diff.rs"]

@@ -47,7 +47,7 @@ pub(super) struct Explain {
     file: Option<PathBuf>,
     /// A release of the cluster instead of a file, as `NAME` or `NAMESPACE/NAME`: what proxies have of it.
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "state_dir"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "state_dir"], add = super::complete::releases())]
     release: Option<String>,
     /// Root namespace of the mesh, for --release.
     #[cfg(feature = "cluster")]

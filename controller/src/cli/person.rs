@@ -33,6 +33,7 @@ const TRIES: u32 = 5;
 #[derive(Args, Clone, Debug)]
 pub(super) struct Named {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
+    #[arg(add = super::complete::releases())]
     name: String,
     #[cfg(feature = "cluster")]
     #[command(flatten)]

@@ -22,6 +22,7 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Show {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
+    #[arg(add = super::complete::releases())]
     name: String,
     #[command(flatten)]
     place: Place,

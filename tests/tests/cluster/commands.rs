@@ -1,5 +1,6 @@
 //! A release by commands alone: create, list, show, wait, approve, finish, delete.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -10,6 +11,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("commands::a_release_lives_by_commands_and_finishes_without_moving_anybody", by_commands),
     ("commands::steps_are_waited_for_and_approved", stepped),
+    ("commands::names_of_the_cluster_are_completed", completed),
 ];
 
 fn serin(arguments: &[&str]) -> Result<(i32, String, String), Box<dyn std::error::Error>> {
@@ -87,6 +89,38 @@ fn by_commands() -> Outcome {
     let gone = said(0, &["delete", &name])?;
     assert_eq!(gone, "commands/reviews: deleted; stable's pods and Service are as they were\n");
     assert!(get("crel", space, "reviews").is_err());
+    drop(controller);
+    Ok(())
+}
+
+/// What kubectl completes for its plugin, by the script that is shipped.
+fn completed() -> Outcome {
+    let space = "completed";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let name = format!("{space}/reviews");
+    said(0, &["create", &name, "--version", "v2", "--weight", "5%", "--by", "cookie:user"])?;
+    let folder = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(serin_tests::command()?, folder.path().join("kubectl-serin"))?;
+    let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/krew/kubectl_complete-serin");
+    std::os::unix::fs::symlink(shim, folder.path().join("kubectl_complete-serin"))?;
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH")?);
+    let names = |words: &[&str]| -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let mut kubectl = Command::new(std::env::var_os("KUBECTL").ok_or("no KUBECTL")?);
+        let output = kubectl.args(["__complete", "serin"]).args(words).env("PATH", &path).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let lines = text.lines().filter(|line| !line.starts_with(['-', ':']));
+        Ok(lines.map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect())
+    };
+    assert_eq!(names(&["roll"])?, ["rollback"]);
+    assert_eq!(names(&["show", "-n", space, ""])?, ["reviews"]);
+    assert_eq!(names(&["show", "completed/"])?, [name.as_str()]);
+    assert_eq!(names(&["takeover", &name, ""])?, ["v1", "v2"]);
+    assert_eq!(names(&["rollback", "-n", space, "reviews", ""])?, ["v2"]);
+    assert_eq!(names(&["weight", &name, ""])?, ["v2="]);
+    assert_eq!(names(&["list", "-n", "complet"])?, [space]);
+    assert_eq!(names(&["rollback", "completed/nobody", ""])?, [""; 0]);
+    said(0, &["delete", &name, "--yes"])?;
     drop(controller);
     Ok(())
 }

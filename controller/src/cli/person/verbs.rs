@@ -8,7 +8,7 @@ use serin_release::lifecycle::control::{Approval, Control, Hold, HoldKind};
 use serin_release::lifecycle::run::RunState;
 
 use super::{Found, Named, Said, say};
-use crate::cli::Failure;
+use crate::cli::{Failure, complete};
 
 /// Send everybody of a canary back to stable, at once. Its people come back to it when the rollback is taken back.
 #[derive(Args, Debug)]
@@ -21,6 +21,7 @@ pub(in crate::cli) struct Rollback {
     #[command(flatten)]
     named: Named,
     /// The canary [default: each canary].
+    #[arg(add = complete::canaries())]
     version: Option<String>,
 }
 
@@ -33,6 +34,7 @@ pub(in crate::cli) struct Takeover {
     #[command(flatten)]
     named: Named,
     /// The version that gets everybody.
+    #[arg(add = complete::versions())]
     version: String,
     /// Also where no pod of the version is ready: people go to stable until one is.
     #[arg(long)]
@@ -48,7 +50,7 @@ pub(in crate::cli) struct Weight {
     #[command(flatten)]
     named: Named,
     /// Weight of each canary. One that is not listed gets nobody.
-    #[arg(value_name = "VERSION=WEIGHT", required = true, value_parser = share)]
+    #[arg(value_name = "VERSION=WEIGHT", required = true, value_parser = share, add = complete::weights())]
     weights: Vec<(String, Share)>,
 }
 
