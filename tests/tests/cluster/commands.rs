@@ -6,12 +6,14 @@ use std::process::{Command, Output};
 use serde_json::{Value, json};
 use serin_tests::mesh::{CONTROLLER, Client, Controller, agree, counts, eventually, get, kubectl, patch, reviews, users};
 
+use crate::pty::Screen;
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
     ("commands::a_release_lives_by_commands_and_finishes_without_moving_anybody", by_commands),
     ("commands::steps_are_waited_for_and_approved", stepped),
     ("commands::names_of_the_cluster_are_completed", completed),
+    ("commands::a_screen_shows_a_release_until_a_key_is_typed", watched),
 ];
 
 fn serin(arguments: &[&str]) -> Result<(i32, String, String), Box<dyn std::error::Error>> {
@@ -123,6 +125,104 @@ fn completed() -> Outcome {
     said(0, &["delete", &name, "--yes"])?;
     drop(controller);
     Ok(())
+}
+
+/// A screen of 24 lines and 80 columns, and one of 12 and 40.
+const WHOLE: [&str; 24] = [
+    "watched/reviews  AwaitingApproval, step 2 of 3",
+    "",
+    "VERSION    SHARE  READY",
+    "v1 stable  50%    1",
+    "v2 canary  50%    1",
+    "·························#########################",
+    "",
+    "STEPS    ✓ 10% 1s   ▸ 50% 1s approve   · 100%",
+    "         AwaitingApproval: v2=100% when somebody approves",
+    "",
+    "Accepted ✓   Ready ✓   Programmed ✓   TakenOver –",
+    "",
+    "WHEN                  WHO    WHAT",
+    "TIME  steps  ApprovalNeeded at v2=50%: step 2 of 3",
+    "TIME  steps  Stepped v2=10% → v2=50%: step 2 of 3",
+    "TIME  steps  Stepped to v2=10%: step 1 of 3",
+    "TIME  spec   Started",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "quit: q",
+];
+const SMALL: [&str; 12] = [
+    "watched/reviews  AwaitingApproval, step…",
+    "VERSION    SHARE  READY",
+    "v1 stable  50%    1",
+    "v2 canary  50%    1",
+    "····················####################",
+    "STEPS    …   ▸ 50% 1s approve   · 100%",
+    "         AwaitingApproval: v2=100% when",
+    "         somebody approves",
+    "WHEN                  WHO    WHAT",
+    "TIME  steps  ApprovalNe…",
+    "",
+    "quit: q",
+];
+
+fn watched() -> Outcome {
+    let space = "watched";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let name = format!("{space}/reviews");
+    let steps = ["--steps", "10%,50%,100%", "--hold", "1s", "--approve-last"];
+    said(0, &[&["create", &name, "--version", "v2", "--by", "cookie:user"], &steps[..]].concat())?;
+    said(0, &["status", &name, "--for", "approval", "--timeout", "60s"])?;
+    let start = |arguments: &[&str], lines, columns| {
+        Screen::start(Command::new(serin_tests::command()?).args(arguments).env_remove("NO_COLOR"), lines, columns)
+    };
+    let shows = |screen: &Screen, expected: &[&str]| {
+        eventually("the screen is as it should be", || {
+            let lines: Vec<String> = screen.lines()?.iter().map(|line| timeless(line)).collect();
+            Ok(if lines == expected { Ok(()) } else { Err(format!("{lines:#?}")) })
+        })
+    };
+    let screen = start(&["show", &name, "-w"], 24, 80)?;
+    shows(&screen, &WHOLE)?;
+    assert!(screen.is_own()? && screen.has_colours()?);
+    screen.resize(12, 40)?;
+    shows(&screen, &SMALL)?;
+    said(0, &["rollback", &name])?;
+    eventually("the screen changes", || {
+        let first = screen.lines()?.first().cloned().unwrap_or_default();
+        Ok(if first == "watched/reviews  RolledBack, step 2 of 3" { Ok(()) } else { Err(first) })
+    })?;
+    screen.quits_by(b"q")?;
+
+    let plain =
+        Screen::start(Command::new(serin_tests::command()?).args(["list", "-n", space, "-w"]).env("NO_COLOR", "1"), 4, 40)?;
+    shows(&plain, &["NAME     STABLE  CANARIES  PHASE", "reviews  v1      v2=0%     RolledBack", "", "quit: q"])?;
+    assert!(plain.is_own()? && !plain.has_colours()?);
+    plain.quits_by(&[3])?;
+
+    let mut killed = start(&["show", &name, "-w"], 24, 80)?;
+    eventually("it has a screen", || Ok(if killed.is_own()? { Ok(()) } else { Err("not yet".to_owned()) }))?;
+    killed.terminate()?;
+    killed.ends(143)?;
+
+    // What was waited for ends it, and stays on the screen that was there before.
+    let mut ended = start(&["show", &name, "-w", "--until", "done"], 24, 80)?;
+    ended.ends(3)?;
+    assert_eq!(ended.lines()?.first().map(String::as_str), Some("watched/reviews  RolledBack, step 2 of 3"));
+    said(0, &["delete", &name, "--yes"])?;
+    drop(controller);
+    Ok(())
+}
+
+/// A line without the moments in it.
+fn timeless(line: &str) -> String {
+    let is_moment = |word: &&str| word.starts_with("20") && word.ends_with('Z') && word.len() == 20;
+    let word = |word: &str| if is_moment(&word) { "TIME".to_owned() } else { word.to_owned() };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn stepped() -> Outcome {
