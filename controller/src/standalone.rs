@@ -1,8 +1,8 @@
 //! `serin standalone`: one Envoy that serves a file and follows its changes.
 //!
 //! ```text
-//! FILE ─ watch ─► text ─ look ─► Served ─ steps ─► LDS RDS CDS ECDS ─ publish ─► files ─► Envoy (process), asked through admin
-//!                  follow ▲ history: the bucket maps of the last document, in state.json
+//! FILE, CONTROL ─ watch ─► text ─ look ─► Served ─ steps ─► LDS RDS CDS ECDS ─ publish ─► files ─► Envoy (process), asked through admin
+//!                           follow ▲ history: the bucket maps of the last document, in state.json
 //! ```
 
 mod access_log;

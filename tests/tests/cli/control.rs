@@ -119,6 +119,26 @@ fn a_word_is_written_beside_the_words_of_others() {
 }
 
 #[test]
+fn what_several_people_say_at_once_is_heard() {
+    let names = ["a", "b", "c", "d"];
+    let releases: Vec<String> = names.iter().map(|name| RELEASE.replace("reviews", name)).collect();
+    let (directory, path) = file(&releases.join("---\n"));
+    let control = directory.path().join("control.yaml");
+    let (path, at) = (path.to_str().unwrap(), control.to_str().unwrap());
+    std::thread::scope(|scope| {
+        for name in names {
+            scope.spawn(move || stdout(&serin(&arguments(&["rollback", name], path, at))));
+        }
+    });
+    let written = std::fs::read(&control).unwrap();
+    let heard = serin_release::file::Controls::parse(&control, &written).unwrap();
+    let mut ids: Vec<String> = heard.ids().collect();
+    ids.sort();
+    assert_eq!(ids, ["bookinfo/a", "bookinfo/b", "bookinfo/c", "bookinfo/d"]);
+    assert!(ids.iter().all(|id| heard.of(id).unwrap().hold.is_some()));
+}
+
+#[test]
 fn what_cannot_be_said_of_a_file_is_refused() {
     let (directory, path) = file(RELEASE);
     let control = directory.path().join("control.yaml");

@@ -128,6 +128,14 @@ pub(super) fn a_command_writes_the_word_and_its_end_brings_the_same_users_back()
     get("everybody has v2", &of(100_000));
     say(&standalone, &["resume", "reviews", "--yes"]);
     get("the spec acts again", &before);
+    // A file that is gone takes words back, where somebody is sure of it.
+    say(&standalone, &["rollback", "reviews"]);
+    get("v2 is rolled back again", &of(0));
+    std::fs::remove_file(standalone.control()).unwrap();
+    let doubt = "control.yaml: no CanaryControl speaks any more of bookinfo/reviews; waiting 2s";
+    eventually("it is doubted", || standalone.log().contains(doubt)).unwrap();
+    standalone.serin().signal("HUP").unwrap();
+    get("the same users are back once more", &before);
 }
 
 pub(super) fn each_of_two_files_has_a_last_good_text_of_its_own() {
