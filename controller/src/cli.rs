@@ -1,13 +1,13 @@
 //! The command line.
 
 mod analyze;
-#[cfg(feature = "cluster")]
 mod ask;
 #[cfg(feature = "cluster")]
 mod cleanup;
 #[cfg(feature = "cluster")]
 mod cluster;
 mod compile;
+mod complete;
 #[cfg(feature = "cluster")]
 mod create;
 #[cfg(feature = "cluster")]
@@ -24,7 +24,6 @@ mod import;
 mod lint;
 #[cfg(feature = "cluster")]
 mod list;
-#[cfg(feature = "cluster")]
 mod person;
 mod reference;
 #[cfg(feature = "cluster")]
@@ -61,7 +60,8 @@ const EXIT_CODES: &str = "Exit codes: 0 success, 1 failure while running, 2 inva
      something is lost), 4 it did not come in time, 5 a person is needed.";
 
 const COMPLETION_EXAMPLES: &str = "\
-Load it in the start file of your shell, as in eval \"$(serin completion bash)\".
+Load it in the start file of your shell, as in eval \"$(serin completion bash)\". It completes commands, options and files, and names of releases, versions, \
+namespaces and contexts: those of the cluster if it answers within 1 s. For `kubectl serin` put deploy/krew/kubectl_complete-serin on the PATH.
 
 Examples:
   serin completion bash
@@ -112,22 +112,16 @@ enum Command {
     #[cfg(feature = "cluster")]
     Delete(delete::Delete),
     /// Send everybody of a canary back to stable.
-    #[cfg(feature = "cluster")]
     Rollback(person::Rollback),
     /// Send everybody to one version.
-    #[cfg(feature = "cluster")]
     Takeover(person::Takeover),
     /// Set the weights of canaries by hand.
-    #[cfg(feature = "cluster")]
     Weight(person::Weight),
     /// Let a release go on that waits for a person.
-    #[cfg(feature = "cluster")]
     Approve(person::Approve),
     /// Keep the split as it is.
-    #[cfg(feature = "cluster")]
     Pause(person::Pause),
     /// Take back what was done by hand.
-    #[cfg(feature = "cluster")]
     Resume(person::Resume),
     /// Remove what a controller that is gone has left in the cluster.
     #[cfg(feature = "cluster")]
@@ -201,6 +195,9 @@ impl Failure {
 /// Runs the command of the process's arguments.
 #[must_use]
 pub fn run() -> ExitCode {
+    if let Some(code) = complete::answered() {
+        return code;
+    }
     let done = match parsed().command {
         Command::Standalone(standalone) => standalone.run(),
         Command::Explain(explain) => explain.run(),
@@ -224,19 +221,13 @@ pub fn run() -> ExitCode {
         Command::Finish(finish) => finish.run(),
         #[cfg(feature = "cluster")]
         Command::Delete(delete) => delete.run(),
-        #[cfg(feature = "cluster")]
         Command::Rollback(rollback) => rollback.run(),
-        #[cfg(feature = "cluster")]
         Command::Takeover(takeover) => takeover.run(),
-        #[cfg(feature = "cluster")]
         Command::Weight(weight) => weight.run(),
-        #[cfg(feature = "cluster")]
         Command::Approve(approve) => approve.run(),
-        #[cfg(feature = "cluster")]
         Command::Pause(pause) => pause.run(),
-        #[cfg(feature = "cluster")]
         Command::Resume(resume) => resume.run(),
-        Command::Completion { shell } => print(&completion(shell)),
+        Command::Completion { shell } => complete::script(shell),
         #[cfg(feature = "cluster")]
         Command::Document(document) => document.run(),
         #[cfg(feature = "cluster")]
@@ -267,13 +258,6 @@ fn parsed() -> Cli {
         _ => Cli::command(),
     };
     Cli::from_arg_matches(&command.get_matches()).unwrap_or_else(|error| error.exit())
-}
-
-/// What a shell reads to complete commands and options.
-fn completion(shell: clap_complete::Shell) -> String {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "serin", &mut script);
-    String::from_utf8_lossy(&script).into_owned()
 }
 
 /// Writes an error for people: red on a terminal.

@@ -1,8 +1,8 @@
 //! `serin standalone`: one Envoy that serves a file and follows its changes.
 //!
 //! ```text
-//! FILE ─ watch ─► text ─ look ─► Served ─ steps ─► LDS RDS CDS ECDS ─ publish ─► files ─► Envoy (process), asked through admin
-//!                  follow ▲ history: the bucket maps of the last document, in state.json
+//! FILE, CONTROL ─ watch ─► text ─ look ─► Served ─ steps ─► LDS RDS CDS ECDS ─ publish ─► files ─► Envoy (process), asked through admin
+//!                           follow ▲ history: the bucket maps of the last document, in state.json
 //! ```
 
 mod access_log;
@@ -14,6 +14,7 @@ mod envoy;
 mod files;
 mod follow;
 mod history;
+mod last_good;
 mod limits;
 mod look;
 mod metrics;
@@ -55,7 +56,10 @@ pub struct Standalone {
     /// YAML with one Standalone and any number of CanaryReleases.
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: PathBuf,
-    /// Only check the file.
+    /// YAML with CanaryControls alone, as `serin rollback --control` and the like write it; it may be missing, while nobody says anything.
+    #[arg(long, value_name = "CONTROL")]
+    control: Option<PathBuf>,
+    /// Only check the files.
     #[arg(long)]
     check: bool,
     /// Where Envoy's files and the bucket maps are kept; by default systemd's state directory, else `.serin/NAME` beside FILE.
@@ -70,7 +74,8 @@ impl Standalone {
     /// The file is not valid, or Envoy does not run.
     pub fn run(self) -> Result<(), Failure> {
         if self.check {
-            let served = text::parse(&self.file, &text::read_now(&self.file), &State::default(), &Moment::default()).1?;
+            let source = text::Source { file: self.file.clone(), control: self.control };
+            let served = text::parse(&source, &text::read_now(&source), &State::default(), &Moment::default()).1?;
             let count = |number: usize, noun: &str| format!("{number} {noun}{}", if number == 1 { "" } else { "s" });
             let services = count(served.spec.services.len(), "service");
             let releases = count(served.checked.split.len(), "release");
@@ -85,7 +90,7 @@ impl Standalone {
             .enable_all()
             .build()
             .map_err(|error| Failure::running("cannot start", error))?;
-        let ended = runtime.block_on(serve::serve(self.file, directory));
+        let ended = runtime.block_on(serve::serve(text::Source { file: self.file, control: self.control }, directory));
         // Who waits for a disk may wait for ever.
         runtime.shutdown_background();
         ended
@@ -99,6 +104,14 @@ impl Standalone {
 pub fn check(path: &Path, manifest: Manifest) -> Result<(Checked, Vec<String>), Problems> {
     let served = resolve::resolve(path, manifest, &State::default(), &Moment::default())?;
     Ok((served.checked, served.warnings))
+}
+
+/// The manifest in a file.
+///
+/// # Errors
+/// It cannot be read, or holds something else.
+pub(crate) fn manifest(path: &Path) -> Result<Manifest, Problems> {
+    text::manifest(path, &serin_release::file::bytes(path)?)
 }
 
 /// A file with a `Standalone` as its proxy has it.

@@ -1,22 +1,29 @@
 //! FILE of the command line: YAML documents, or a split document in JSON.
 
+mod controls;
+mod object;
+
+pub use controls::Controls;
+pub use object::display_name;
+pub(crate) use object::objects;
+
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
-use serde::de::DeserializeOwned;
 use serin_config::SplitDocument;
 
+use crate::api::API_VERSION;
 use crate::api::metadata::Metadata;
 use crate::api::standalone::Standalone;
 use crate::api::v1alpha1::CanaryRelease;
-use crate::api::{API_VERSION, GROUP};
 use crate::compile::{Checked, Moment, compile};
 use crate::lifecycle::control::{CanaryControl, Control};
 use crate::problem::{Problem, Problems};
 use crate::state::State;
 use crate::target::Target;
-use crate::yaml::{Content, Node, documents, from_node};
+use crate::yaml::{Node, documents};
+use object::{check_foreign, id_of, not_utf8, of_kind, placed, without_kind};
 
 /// What a file holds.
 #[derive(Clone, Debug)]
@@ -38,12 +45,6 @@ pub struct Manifest {
     controls: Vec<CanaryControl>,
     /// The file's name and text, to find the lines of problems.
     source: (String, Arc<str>),
-}
-
-/// What a path is called in messages.
-#[must_use]
-pub fn display_name(path: &Path) -> String {
-    if path.as_os_str() == "-" { "standard input".to_owned() } else { path.display().to_string() }
 }
 
 /// Reads a file; `-` is standard input.
@@ -90,22 +91,11 @@ pub fn parse(path: &Path, bytes: &[u8]) -> Result<File, Problems> {
     let mut problems = Vec::new();
     for node in documents.iter().flat_map(objects) {
         if let Err(problem) = manifest.add(node) {
-            let object = (problem.object.is_none() && !problem.path.is_empty()).then(|| id_of(node)).flatten();
-            let problem = Problem { object: object.or(problem.object.clone()), ..problem };
-            problems.push(problem.in_file(manifest.source.0.as_str()));
+            problems.push(placed(problem, node).in_file(manifest.source.0.as_str()));
         }
     }
     manifest.join();
     if problems.is_empty() { Ok(File::Manifest(manifest)) } else { Err(Problems(problems)) }
-}
-
-fn not_utf8(bytes: &[u8], at: usize) -> Problem {
-    let before = bytes.get(..at).unwrap_or_default();
-    let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
-    let column = before.iter().rev().take_while(|byte| **byte != b'\n').count() + 1;
-    let number = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-    let byte = bytes.get(at).copied().unwrap_or_default();
-    Problem::new("", format!("byte 0x{byte:02x} is not UTF-8"), "save the file as UTF-8").at((number(line), number(column)))
 }
 
 fn of_document(error: &serin_config::DocumentError) -> Problem {
@@ -136,32 +126,11 @@ fn is_split_document(text: &str) -> bool {
     }
 }
 
-/// The objects of a document: those of a list, as `kubectl get -o yaml` prints several, else the document itself.
-pub(crate) fn objects(document: &Node) -> Vec<&Node> {
-    let kind = document.get("kind").and_then(Node::scalar).unwrap_or_default();
-    match document.get("items").map(|items| &items.content) {
-        Some(Content::List(items)) if kind.ends_with("List") => items.iter().collect(),
-        Some(Content::Null) if kind.ends_with("List") => Vec::new(),
-        _ => vec![document],
-    }
-}
-
-/// `NAMESPACE/NAME` of an object, as far as it says so; `Standalone` for that kind, of which a file has one.
-fn id_of(object: &Node) -> Option<String> {
-    let kind = object.get("kind").and_then(Node::scalar)?;
-    if kind == "Standalone" {
-        return Some(kind.to_owned());
-    }
-    let metadata = object.get("metadata")?;
-    let text = |name: &str| metadata.get(name).and_then(Node::scalar);
-    Some(format!("{}/{}", text("namespace").unwrap_or("default"), text("name")?))
-}
-
 impl Manifest {
     fn add(&mut self, node: &Node) -> Result<(), Problem> {
         let head = |name: &str| node.get(name).and_then(Node::scalar);
         let (Some(api_version), Some(kind)) = (head("apiVersion"), head("kind")) else {
-            return Err(without_kind(node));
+            return Err(without_kind(node, "CanaryRelease"));
         };
         match (api_version, kind) {
             (API_VERSION, "CanaryRelease") => self.releases.push(of_kind(node)?),
@@ -188,6 +157,24 @@ impl Manifest {
         }
     }
 
+    /// Gives each release what another file says of it.
+    ///
+    /// # Errors
+    /// Both files speak of the same release.
+    pub fn hear(&mut self, controls: &Controls) -> Result<(), Problems> {
+        let mut problems = Vec::new();
+        for release in &mut self.releases {
+            let Some((control, place)) = controls.find(&release.id()) else { continue };
+            if release.word.is_some() {
+                let problem = format!("{} has a CanaryControl of this release too", self.source.0);
+                let problem = Problem::new("", problem, "keep one of them").at(place);
+                problems.push(problem.in_object(release.id()).in_file(controls.file()));
+            }
+            release.word = Some(control.clone());
+        }
+        if problems.is_empty() { Ok(()) } else { Err(Problems(problems)) }
+    }
+
     /// The same problem with file, line and character, found by its object and path.
     #[must_use]
     pub fn place(&self, problem: Problem) -> Problem {
@@ -211,40 +198,6 @@ impl Manifest {
     #[must_use]
     pub fn file(&self) -> &str {
         &self.source.0
-    }
-}
-
-fn of_kind<T: DeserializeOwned>(node: &Node) -> Result<T, Problem> {
-    from_node(node, "")
-}
-
-fn without_kind(node: &Node) -> Problem {
-    let example = format!("start it with `apiVersion: {API_VERSION}` and `kind: CanaryRelease`");
-    let problem = match &node.content {
-        Content::Map(_) if node.get("kind").is_some() => "this document has no `apiVersion`",
-        Content::Map(_) if node.get("apiVersion").is_some() => "this document has no `kind`",
-        Content::Map(_) => "this document has no `apiVersion` and `kind`",
-        _ => "this document is not an object with fields",
-    };
-    Problem::new("", problem, example).at(node.place)
-}
-
-/// Objects of others pass; one that is probably meant to be ours does not.
-fn check_foreign(node: &Node, api_version: &str, kind: &str) -> Result<(), Problem> {
-    let group = api_version.split('/').next().unwrap_or_default();
-    let ours = ["CanaryRelease", "CanaryControl", "Standalone"].iter().find(|ours| ours.eq_ignore_ascii_case(kind));
-    let place = |field: &str| node.entry(field).map_or(node.place, |(key, _)| key.place);
-    let meant = group == GROUP || group.starts_with("serin") || matches!(ours, Some(&"CanaryRelease" | &"CanaryControl"));
-    match ours {
-        Some(ours) if meant && api_version != API_VERSION => {
-            let problem = format!("`{api_version}` has no {ours}");
-            Err(Problem::new("apiVersion", problem, format!("write `{API_VERSION}`")).at(place("apiVersion")))
-        }
-        _ if group == GROUP => {
-            let problem = format!("`{kind}` of `{api_version}` is not known");
-            Err(Problem::new("kind", problem, "write `CanaryRelease`, `CanaryControl` or `Standalone`").at(place("kind")))
-        }
-        _ => Ok(()),
     }
 }
 

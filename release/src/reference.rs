@@ -33,7 +33,8 @@ pub fn canary_control() -> String {
     let intro = "# CanaryControl\n\n\
         A person's word about a release. The kind is `CanaryControl` of `serin.dev/v1alpha1`; it is namespaced, its short name is `cctl`, and \
         its name and namespace are those of the [CanaryRelease](canaryrelease.md). `serin rollback`, `takeover`, `weight`, `pause` and \
-        `resume` write it; it may as well be applied by hand, or stand in a file of `serin standalone`. Unknown fields are errors.\n\n\
+        `resume` write it; it may as well be applied by hand, or stand in a file of `serin standalone`: in FILE, or in CONTROL \
+        (`--control`). Unknown fields are errors.\n\n\
         What acts is, from the strongest on: the deletion of the release; `hold` of the kinds Rollback and Takeover; `spec.takeover` of the \
         release; `hold` of the kind Weights; a pause; the weights of its spec. A hold about a version that the release does not have does not \
         act. The condition [Overridden](conditions.md#overridden) of the release says what does. \

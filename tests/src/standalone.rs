@@ -170,6 +170,8 @@ pub struct Setup {
     pub workers: u64,
     /// The soft and the hard limit of files that the process may open.
     pub open_files: Option<(u32, u32)>,
+    /// Whether it follows a file of what people say, which is missing at first.
+    pub control: bool,
 }
 
 impl Setup {
@@ -177,7 +179,7 @@ impl Setup {
     #[must_use]
     pub fn new(versions: Value, release: &Value) -> Self {
         let (settings, service) = (json!({}), json!({}));
-        Self { versions, release: release.clone(), settings, service, workers: 2, open_files: None }
+        Self { versions, release: release.clone(), settings, service, workers: 2, open_files: None, control: false }
     }
 
     /// The file's text.
@@ -254,7 +256,9 @@ impl Standalone {
         let arguments = |directory: &Path| {
             let words = ["standalone", "-f"].map(OsString::from).into_iter();
             let file = [directory.join("serin.yaml").into_os_string()];
-            words.chain(file).chain([OsString::from("--state-dir"), directory.join("state").into_os_string()])
+            let control = [OsString::from("--control"), directory.join("control.yaml").into_os_string()];
+            let state = [OsString::from("--state-dir"), directory.join("state").into_os_string()];
+            words.chain(file).chain(state).chain(control.into_iter().filter(|_| setup.control))
         };
         let serin = Serin::start(arguments(directory.path()), setup.open_files)?;
         let mut running = Self { serin, _upstreams: None, directory, setup, versions: Mutex::default(), listen, admin };
@@ -309,6 +313,12 @@ impl Standalone {
     #[must_use]
     pub fn file(&self) -> PathBuf {
         self.directory.path().join("serin.yaml")
+    }
+
+    /// The file of what people say.
+    #[must_use]
+    pub fn control(&self) -> PathBuf {
+        self.directory.path().join("control.yaml")
     }
 
     /// The file's text for a spec of the release.
@@ -378,9 +388,21 @@ impl Standalone {
     /// # Errors
     /// The file cannot be written.
     pub fn replace(&self, text: &str) -> std::io::Result<()> {
+        self.put(text, &self.file())
+    }
+
+    /// Replaces the text of the file of what people say.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn replace_control(&self, text: &str) -> std::io::Result<()> {
+        self.put(text, &self.control())
+    }
+
+    fn put(&self, text: &str, path: &Path) -> std::io::Result<()> {
         let next = self.directory.path().join("next");
         fs::write(&next, text)?;
-        fs::rename(next, self.file())
+        fs::rename(next, path)
     }
 
     /// How many documents the filters adopted or refused.

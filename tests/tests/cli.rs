@@ -1,6 +1,8 @@
 //! The command line: answers, errors and exit codes.
 #![cfg(test)]
 
+#[path = "cli/completion.rs"]
+mod completion;
 #[path = "cli/control.rs"]
 mod control;
 #[path = "cli/diff.rs"]
@@ -78,7 +80,7 @@ fn the_help_has_examples_that_work() {
         ("standalone", 2),
         ("explain", 3),
         ("validate", 2),
-        ("lint", 2),
+        ("lint", 3),
         ("diff", 2),
         ("compile", 1),
         ("document", 3),
@@ -98,7 +100,10 @@ fn the_help_has_examples_that_work() {
                 "-c",
                 &format!(
                     "{prelude}{example}{}",
-                    if matches!(name, "controller" | "document" | "cleanup") || example.contains("--release") {
+                    if matches!(name, "controller" | "document" | "cleanup")
+                        || example.contains("--release")
+                        || example.contains("--cluster")
+                    {
                         " --help"
                     } else {
                         ""

@@ -33,6 +33,8 @@ mod neighbours;
 mod operation;
 #[path = "cluster/proxies.rs"]
 mod proxies;
+#[path = "cluster/pty.rs"]
+mod pty;
 #[path = "cluster/rights.rs"]
 mod rights;
 #[path = "cluster/rollback.rs"]

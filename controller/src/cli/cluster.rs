@@ -13,7 +13,7 @@ use serin_release::api::v1alpha1::CanaryRelease;
 use tokio::runtime::Runtime;
 use tokio::time::{sleep, timeout};
 
-use super::Failure;
+use super::{Failure, complete};
 use crate::cluster::convert::{api_resource, from_dynamic};
 use crate::cluster::{cause, connect_to};
 
@@ -24,14 +24,21 @@ const PATIENCE: Duration = Duration::from_secs(10);
 #[derive(Args, Clone, Debug, Default)]
 pub(super) struct Place {
     /// Namespace [default: that of the kubeconfig's context].
-    #[arg(short, long)]
+    #[arg(short, long, add = complete::namespaces())]
     pub(super) namespace: Option<String>,
     /// Context of the kubeconfig.
-    #[arg(long)]
+    #[arg(long, add = complete::contexts())]
     context: Option<String>,
     /// Kubeconfig file [default: as kubectl has it].
     #[arg(long, value_name = "FILE")]
     kubeconfig: Option<PathBuf>,
+}
+
+impl Place {
+    /// The place with these settings.
+    pub(super) fn of(namespace: Option<String>, context: Option<String>, kubeconfig: Option<PathBuf>) -> Self {
+        Self { namespace, context, kubeconfig }
+    }
 }
 
 /// A connection to a cluster.

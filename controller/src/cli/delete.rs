@@ -22,6 +22,7 @@ const APART: std::time::Duration = std::time::Duration::from_millis(200);
 #[command(after_help = EXAMPLES)]
 pub(super) struct Delete {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
+    #[arg(add = super::complete::releases())]
     name: String,
     #[command(flatten)]
     place: Place,

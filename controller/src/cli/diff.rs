@@ -30,6 +30,7 @@ pub(super) struct Diff {
     #[arg(short = 'f', long = "file", value_name = "FILE")]
     file: PathBuf,
     /// The release, as `NAME` or `NAMESPACE/NAME` [default: the only one of the file].
+    #[arg(add = super::complete::releases())]
     name: Option<String>,
     /// YAML file with the release as it is, with its status, such as `kubectl get crel -o yaml` prints; `-` reads standard input. By default the
     /// cluster of the kubeconfig is asked.

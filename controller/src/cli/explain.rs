@@ -47,7 +47,7 @@ pub(super) struct Explain {
     file: Option<PathBuf>,
     /// A release of the cluster instead of a file, as `NAME` or `NAMESPACE/NAME`: what proxies have of it.
     #[cfg(feature = "cluster")]
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "state_dir"])]
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["file", "state_dir"], add = super::complete::releases())]
     release: Option<String>,
     /// Root namespace of the mesh, for --release.
     #[cfg(feature = "cluster")]
@@ -65,6 +65,9 @@ pub(super) struct Explain {
     /// Output format [default: `text` for one request, `json` with `--requests`].
     #[arg(short, long, value_enum)]
     output: Option<Output>,
+    /// File with the CanaryControls of FILE, as `serin standalone` has it.
+    #[arg(long, value_name = "CONTROL", requires = "file")]
+    control: Option<PathBuf>,
     /// State directory of `serin standalone`, for a FILE with a Standalone [default: as `serin standalone` has it].
     #[arg(long, value_name = "DIR", env = "SERIN_STATE_DIR")]
     state_dir: Option<PathBuf>,
@@ -93,7 +96,12 @@ pub(super) struct Explain {
 
 impl Explain {
     pub(super) fn run(self) -> Result<(), Failure> {
-        let taken = Taken { state_dir: self.state_dir.clone(), as_written: self.as_written, as_seen: self.as_seen };
+        let taken = Taken {
+            control: self.control.clone(),
+            state_dir: self.state_dir.clone(),
+            as_written: self.as_written,
+            as_seen: self.as_seen,
+        };
         let subject = self.subject(taken)?;
         let form = batch::Form { json: self.output != Some(Output::Text), steps: self.steps };
         match &self.requests {

@@ -23,6 +23,7 @@ Example:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Finish {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
+    #[arg(add = super::complete::releases())]
     name: String,
     #[command(flatten)]
     place: Place,

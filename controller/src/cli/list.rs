@@ -8,8 +8,8 @@ use serin_mesh::Kind;
 use serin_mesh::resource::Resource;
 
 use super::cluster::{Connection, Place};
-use super::screen::follow;
-use super::table::table;
+use super::screen::{Size, follow};
+use super::table::{head_of, narrow, table};
 use super::view::{HEAD, View};
 use super::{Failure, Output, print};
 use crate::cluster::convert::from_dynamic;
@@ -31,7 +31,7 @@ pub(super) struct List {
     /// Those in this phase alone, such as `Advancing`.
     #[arg(long, value_name = "PHASE")]
     phase: Option<String>,
-    /// Show it again as it changes, until Ctrl-C.
+    /// Show it again as it changes, until `q` or Ctrl-C: on a terminal on a screen of its own.
     #[arg(short, long)]
     watch: bool,
     /// Output format.
@@ -43,9 +43,9 @@ impl List {
     pub(super) fn run(&self) -> Result<(), Failure> {
         let connection = Connection::open(&self.place)?;
         if !self.watch {
-            return print(&self.shown(&self.views(&connection)?));
+            return print(&self.shown(&self.views(&connection)?, None));
         }
-        follow(&connection, || Ok((self.shown(&self.views(&connection)?), false)))
+        follow(&connection, self.output, |size| Ok((self.shown(&self.views(&connection)?, size), false)))
     }
 
     fn views(&self, connection: &Connection) -> Result<Vec<View>, Failure> {
@@ -58,7 +58,7 @@ impl List {
         Ok(views)
     }
 
-    fn shown(&self, views: &[View]) -> String {
+    fn shown(&self, views: &[View], size: Option<Size>) -> String {
         if self.output == Output::Json {
             let releases: Vec<_> = views.iter().map(View::json).collect();
             return format!("{}\n", json!({ "releases": releases }));
@@ -70,6 +70,10 @@ impl List {
         let head = HEAD.map(str::to_owned).to_vec();
         let rows: Vec<Vec<String>> = std::iter::once(head).chain(views.iter().map(|view| view.row(now))).collect();
         let skip = usize::from(!self.all_namespaces);
-        table(&rows.into_iter().map(|row| row.into_iter().skip(skip).collect()).collect::<Vec<_>>())
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|row| row.into_iter().skip(skip).collect()).collect();
+        match size {
+            None => table(&rows),
+            Some(size) => head_of(&table(&narrow(rows, size.columns)), size.lines),
+        }
     }
 }

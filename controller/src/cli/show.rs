@@ -22,10 +22,11 @@ Examples:
 #[command(after_help = EXAMPLES)]
 pub(super) struct Show {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
+    #[arg(add = super::complete::releases())]
     name: String,
     #[command(flatten)]
     place: Place,
-    /// Show it again as it changes, until Ctrl-C or --until.
+    /// Show it again as it changes, until `q`, Ctrl-C or --until: on a terminal on a screen of its own.
     #[arg(short, long)]
     watch: bool,
     /// With --watch, end when it has come: done, approval, step=N, programmed or rolledBack. Ends as `serin status` does.
@@ -44,10 +45,11 @@ impl Show {
             return print(&self.shown(&View { resource: connection.release(&name)? }));
         }
         let mut reach = Reach::Waiting;
-        follow(&connection, || {
+        follow(&connection, self.output, |size| {
             let view = View { resource: connection.release(&name)? };
             reach = self.until.map_or(Reach::Waiting, |goal| goal.of(&view));
-            Ok((self.shown(&view), reach != Reach::Waiting))
+            let text = size.map_or_else(|| self.shown(&view), |size| page::fitted(&view, size));
+            Ok((text, reach != Reach::Waiting))
         })?;
         match reach {
             Reach::Reached | Reach::Waiting => Ok(()),

@@ -24,6 +24,7 @@ const APART: Duration = Duration::from_millis(500);
 #[command(after_help = EXAMPLES)]
 pub(super) struct Status {
     /// The release, as `NAME` or `NAMESPACE/NAME`.
+    #[arg(add = super::complete::releases())]
     name: String,
     #[command(flatten)]
     place: Place,

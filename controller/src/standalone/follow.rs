@@ -1,6 +1,5 @@
 //! Follows FILE: looks at its text, brings what is good of it to Envoy, and tries again what could not be brought there.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,20 +15,20 @@ use super::look::{self, DOUBT, Outline};
 use super::metrics::Metrics;
 use super::publish::{Applied, Publisher};
 use super::resolve::Served;
-use super::text::{Text, parse, read};
+use super::text::{Source, Text, parse, read};
 use super::watch::Watch;
 use super::{access_log, changes, message};
 use crate::cli::{report_error, report_warning, say};
 
 /// How often the file is read although nothing reports a change: some file systems report nothing.
-const LOOK: Duration = Duration::from_secs(2);
+pub(super) const LOOK: Duration = Duration::from_secs(2);
 
 /// How often what counts of the time is kept while steps go on: a longer gap does not count as a whole.
 const KEEP: Duration = Duration::from_secs(240);
 
 /// What follows a file.
 pub(super) struct Follower {
-    pub(super) file: PathBuf,
+    pub(super) source: Source,
     pub(super) watch: Watch,
     /// Somebody wants the file to be read, believed and applied at once.
     pub(super) hurry: Arc<Notify>,
@@ -136,7 +135,7 @@ impl Follower {
             self.go_on().await;
         }
         loop {
-            let text = read(&self.file).await;
+            let text = read(&self.source).await;
             if !self.is_news(&text, why) {
                 return;
             }
@@ -146,11 +145,11 @@ impl Follower {
                     report_error(&format!("{problems}\nthe last good state keeps serving"));
                     self.metrics.apply_failed();
                     self.seen = Seen { text, fate: Fate::Refused };
-                    return;
+                    return self.heed().await;
                 }
                 Ok(next) => {
                     if self.apply(text, next).await == Applied::Whole {
-                        return;
+                        return self.heed().await;
                     }
                 }
             }
@@ -172,19 +171,6 @@ impl Follower {
         self.steps_due.is_some_and(|due| Instant::now() >= due)
     }
 
-    /// Lets steps of the last good text go on, and a bad canary be rolled back, while the file holds another text that is of no use.
-    async fn go_on(&mut self) {
-        let applied = self.applied.clone();
-        let brought = match self.resolved(&applied).await.1 {
-            Ok(next) => self.bring(&applied, next, false).await,
-            Err(problems) => Err(problems.to_string()),
-        };
-        if let Err(error) = brought {
-            report_error(&format!("{error}\nthe steps of the last good state are tried again"));
-            self.steps_due = Some(Instant::now() + LOOK);
-        }
-    }
-
     /// Whether there is something to do about a text.
     fn is_news(&self, text: &Text, why: Why) -> bool {
         if !self.seen.text.says_the_same(text) {
@@ -193,7 +179,7 @@ impl Follower {
         match self.seen.fate {
             Fate::Applied => self.are_steps_due(),
             Fate::Refused => why == Why::Hurry,
-            Fate::Failed { due, .. } => why == Why::Hurry || Instant::now() >= due || self.seen.text.stamp != text.stamp,
+            Fate::Failed { due, .. } => why == Why::Hurry || Instant::now() >= due || self.seen.text.stamps != text.stamps,
         }
     }
 
@@ -206,6 +192,8 @@ impl Follower {
             let (outline, next) = self.resolved(&text).await;
             let served = self.served.releases.iter().map(|release| release.id()).collect();
             let doubt = text.bytes().and_then(|bytes| look::doubt(&served, bytes, outline.as_ref()));
+            let doubt =
+                doubt.map(|doubt| (self.source.file.clone(), doubt)).or_else(|| self.doubt_of_controls(outline.as_ref()));
             // What was believed once is not doubted when it is tried again.
             let doubt = doubt.filter(|_| !self.seen.text.says_the_same(&text));
             if why == Why::Hurry {
@@ -213,16 +201,18 @@ impl Follower {
             }
             let patience = look::patience(doubt.is_some(), next.is_ok());
             // A file that is written in place is empty for a moment, and then doubted for another reason.
-            if let Some(doubt) = doubt.filter(|doubt| doubted.as_ref() != Some(doubt)) {
-                let file = self.file.display();
-                report_warning(&format!("{file}: {doubt}; waiting {DOUBT:?} for the rest of it, SIGHUP applies it at once"));
-                doubted = Some(doubt);
+            if let Some((file, doubt)) = doubt.filter(|doubt| doubted.as_ref() != Some(doubt)) {
+                let shown = file.display();
+                report_warning(&format!(
+                    "{shown}: {doubt}; waiting {DOUBT:?} for the rest of it, SIGHUP applies it at once"
+                ));
+                doubted = Some((file, doubt));
             }
             match self.quiet(&text, patience).await {
                 Quiet::Kept => return Some((text, next)),
                 Quiet::Changed(_) if begun.elapsed() >= look::most_patience(patience) => return Some((text, next)),
                 Quiet::Changed(other) => text = other,
-                Quiet::Hurry => (text, why) = (read(&self.file).await, Why::Hurry),
+                Quiet::Hurry => (text, why) = (read(&self.source).await, Why::Hurry),
             }
             if self.seen.text.says_the_same(&text) && self.seen.fate == Fate::Applied {
                 self.metrics.agrees();
@@ -238,9 +228,10 @@ impl Follower {
         }
     }
 
-    async fn resolved(&self, text: &Text) -> (Option<Outline>, Result<Served, Problems>) {
-        let (file, text, state, moment) = (self.file.clone(), text.clone(), self.history.state(), self.analyses.moment());
-        aside(move || parse(&file, &text, &state, &moment)).await.unwrap_or_else(|failure| {
+    pub(super) async fn resolved(&self, text: &Text) -> (Option<Outline>, Result<Served, Problems>) {
+        let (source, text, state, moment) =
+            (self.source.clone(), text.clone(), self.history.state(), self.analyses.moment());
+        aside(move || parse(&source, &text, &state, &moment)).await.unwrap_or_else(|failure| {
             let problem = serin_release::Problem::new("", message(failure), "");
             (None, Err(problem.into()))
         })
@@ -255,7 +246,7 @@ impl Follower {
                 () = self.hurry.notified() => return Quiet::Hurry,
                 () = sleep_until(end) => {}
             }
-            let other = read(&self.file).await;
+            let other = read(&self.source).await;
             if !other.says_the_same(text) {
                 return Quiet::Changed(other);
             }
@@ -284,17 +275,17 @@ impl Follower {
     }
 
     /// Brings what a text comes to to Envoy. A newer text of the file may be waited for meanwhile.
-    async fn bring(&mut self, text: &Text, mut next: Served, may_be_superseded: bool) -> Result<Applied, String> {
+    pub(super) async fn bring(&mut self, text: &Text, mut next: Served, may_be_superseded: bool) -> Result<Applied, String> {
         self.hold_back(&mut next);
         self.under_way = Some(text.clone());
         let next = Arc::new(next);
         let (history, forgotten) = self.history.followed_by(&next.checked.state, super::now());
-        let applied = match access_log::check(&self.file, &next.spec.access_log).await {
+        let applied = match access_log::check(&self.source.file, &next.spec.access_log).await {
             Ok(()) => {
-                let (file, watch) = (&self.file, &mut self.watch);
+                let (source, watch) = (&self.source, &mut self.watch);
                 let newer = async {
                     match may_be_superseded {
-                        true => newer(file, watch, text).await,
+                        true => newer(source, watch, text).await,
                         false => std::future::pending().await,
                     }
                 };
@@ -376,13 +367,13 @@ pub(super) fn steps_due(checked: &Checked) -> Option<Instant> {
 }
 
 /// Waits until the file has another text.
-async fn newer(file: &std::path::Path, watch: &mut Watch, text: &Text) {
+async fn newer(source: &Source, watch: &mut Watch, text: &Text) {
     loop {
         tokio::select! {
             () = watch.changed() => {}
             () = sleep(LOOK) => {}
         }
-        if !read(file).await.says_the_same(text) {
+        if !read(source).await.says_the_same(text) {
             return;
         }
     }

@@ -22,6 +22,8 @@ pub(super) struct Outline {
     pub(super) standalone: bool,
     /// The releases, as `NAMESPACE/NAME`.
     pub(super) releases: BTreeSet<String>,
+    /// The releases of which the file beside it speaks; `None` where that cannot be read.
+    pub(super) controls: Option<BTreeSet<String>>,
 }
 
 /// Why a text may be the beginning of one that is still being written, in words; `None` for a text that may be believed.
@@ -40,6 +42,12 @@ pub(super) fn doubt(served: &BTreeSet<String>, text: &[u8], outline: Option<&Out
     let (count, all) = (lost.len(), served.len());
     let (of, verb) = (if all == 1 { "release" } else { "releases" }, if count == 1 { "is" } else { "are" });
     Some(format!("{count} of {all} {of} {verb} gone: {}", listed(&lost)))
+}
+
+/// The same for the file of what people say: what they said is taken back by a word, and not by leaving it out.
+pub(super) fn doubt_of_controls(acting: &BTreeSet<String>, outline: Option<&Outline>) -> Option<String> {
+    let lost: Vec<&str> = acting.difference(outline?.controls.as_ref()?).map(String::as_str).collect();
+    (!lost.is_empty()).then(|| format!("no CanaryControl speaks any more of {}", listed(&lost)))
 }
 
 /// The first of some names, and how many more there are.
@@ -81,7 +89,7 @@ mod tests {
     }
 
     fn doubted(before: &[&str], after: &[&str]) -> Option<String> {
-        let outline = Outline { standalone: true, releases: set(after) };
+        let outline = Outline { standalone: true, releases: set(after), controls: None };
         doubt(&set(before), b"x", Some(&outline))
     }
 
@@ -100,6 +108,20 @@ mod tests {
         assert_eq!(doubt(&set(&[]), b"x", Some(&Outline::default())).unwrap(), "there is no `kind: Standalone` any more");
         // What does not parse is not applied anyway.
         assert_eq!(doubt(&set(&["a"]), b"{", None), None);
+    }
+
+    #[test]
+    fn words_that_are_left_out_are_doubted() {
+        let doubted = |before: &[&str], after: Option<&[&str]>| {
+            let outline = Outline { controls: after.map(set), ..Outline::default() };
+            doubt_of_controls(&set(before), Some(&outline))
+        };
+        assert_eq!(doubted(&[], Some(&["a"])), None);
+        assert_eq!(doubted(&["a"], Some(&["a", "b"])), None);
+        assert_eq!(doubted(&["a", "b"], Some(&["b"])).unwrap(), "no CanaryControl speaks any more of a");
+        // What does not parse is not applied anyway.
+        assert_eq!(doubted(&["a"], None), None);
+        assert_eq!(doubt_of_controls(&set(&["a"]), None), None);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use super::follow::{Fate, Follower, Seen, say_forgotten, steps_due};
 use super::metrics::{self, Metrics};
 use super::process::{self, Envoy};
 use super::publish::Publisher;
-use super::text::{parse, read_now};
+use super::text::{Source, parse, read_now};
 use super::watch::Watch;
 use super::{access_log, changes, limits, message, state};
 use crate::cli::{Failure, report_error, report_warning, say};
@@ -78,12 +78,12 @@ enum Left {
 }
 
 /// Serves a file until SIGTERM.
-pub(super) async fn serve(file: PathBuf, directory: PathBuf) -> Result<(), Failure> {
+pub(super) async fn serve(source: Source, directory: PathBuf) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let hurry = Arc::new(Notify::new());
     let open_files = limits::raise_open_files();
     let prepared = tokio::select! {
-        prepared = prepare(file, directory, open_files, Arc::clone(&hurry)) => prepared?,
+        prepared = prepare(source, directory, open_files, Arc::clone(&hurry)) => prepared?,
         () = signals.end(None, &hurry) => return Ok(()),
     };
     let (mut follower, binary) = (prepared, process::find()?);
@@ -124,23 +124,24 @@ pub(super) async fn serve(file: PathBuf, directory: PathBuf) -> Result<(), Failu
 }
 
 /// Reads and checks all that a start needs.
-async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<Notify>) -> Result<Follower, Failure> {
+async fn prepare(source: Source, directory: PathBuf, open_files: u64, hurry: Arc<Notify>) -> Result<Follower, Failure> {
     // Watched before it is read, so that no change is lost.
-    let watch = Watch::of(&file)?;
-    let (path, metrics) = (file.clone(), Metrics::new());
+    let watch = Watch::of(std::iter::once(&*source.file).chain(source.control.as_deref()))?;
+    let (followed, metrics) = (source.clone(), Metrics::new());
     let (text, served, history, directory) = aside(move || {
-        let text = read_now(&path);
+        let source = followed;
+        let text = read_now(&source);
         // Once without the directory, so that an error of the file makes none.
-        parse(&path, &text, &serin_release::State::default(), &Moment::default()).1?;
+        parse(&source, &text, &serin_release::State::default(), &Moment::default()).1?;
         let directory = Directory::open(&directory)?;
-        let history = state::history(directory.path(), &path)?;
+        let history = state::history(directory.path(), &source.file)?;
         let now = Moment { now: Some(Timestamp::now()), ..Moment::default() };
-        let served = parse(&path, &text, &history.state(), &now).1?;
+        let served = parse(&source, &text, &history.state(), &now).1?;
         Ok::<_, Failure>((text, served, history, directory))
     })
     .await??;
-    check_addresses(&file, &served.spec).await?;
-    access_log::check(&file, &served.spec.access_log).await.map_err(Failure::Failed)?;
+    check_addresses(&source.file, &served.spec).await?;
+    access_log::check(&source.file, &served.spec.access_log).await.map_err(Failure::Failed)?;
     if let Some(address) = served.spec.metrics {
         metrics::serve(address.0, metrics.clone()).await?;
     }
@@ -160,7 +161,7 @@ async fn prepare(file: PathBuf, directory: PathBuf, open_files: u64, hurry: Arc<
         analyses,
         applied: text.clone(),
         publisher: Publisher::new(directory, Admin::new(served.spec.admin.0), connections),
-        file,
+        source,
         watch,
         hurry,
         metrics,

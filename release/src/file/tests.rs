@@ -398,3 +398,29 @@ fn fifty_thousand_rules_are_read() {
     let File::Manifest(manifest) = parse(Path::new("a.yaml"), text.as_bytes()).unwrap() else { panic!("not YAML") };
     assert_eq!(manifest.releases.iter().map(|release| release.spec.rules.len()).collect::<Vec<_>>(), [1000; 50]);
 }
+
+#[test]
+fn two_files_do_not_speak_of_the_same_release() {
+    let of = |name: &str, spec: &str| {
+        format!(
+            "apiVersion: serin.dev/v1alpha1\nkind: CanaryControl\nmetadata: {{name: {name}, namespace: shop}}\nspec: {spec}\n"
+        )
+    };
+    let said = |name: &str, spec: &str| Controls::parse(Path::new("c.yaml"), of(name, spec).as_bytes()).unwrap();
+    let release = "apiVersion: serin.dev/v1alpha1\nkind: CanaryRelease\nmetadata: {name: cart, namespace: shop}\nspec: {service: cart, stable: {version: v1}}\n";
+    let manifest = |text: &str| match parse(Path::new("f.yaml"), text.as_bytes()).unwrap() {
+        File::Manifest(manifest) => manifest,
+        File::Document(_) => panic!("a document"),
+    };
+    let controls = said("cart", "{paused: true}");
+    let mut plain = manifest(release);
+    plain.hear(&controls).unwrap();
+    assert!(plain.releases[0].word.as_ref().unwrap().paused);
+    let mut spoken = manifest(&format!("{release}---\n{}", of("cart", "{}")));
+    assert_eq!(
+        spoken.hear(&controls).unwrap_err().to_string(),
+        "c.yaml:1:1: shop/cart: f.yaml has a CanaryControl of this release too; keep one of them"
+    );
+    // Of a release that the file does not have nothing is heard.
+    spoken.hear(&said("search", "{}")).unwrap();
+}

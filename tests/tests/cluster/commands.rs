@@ -1,5 +1,6 @@
 //! A release by commands alone: create, list, show, wait, approve, finish, delete.
 
+use std::path::Path;
 use std::process::{Command, Output};
 
 use serde_json::{Value, json};
@@ -7,12 +8,15 @@ use serin_tests::mesh::{
     CONTROLLER, Client, Controller, agree, apply, counts, eventually, get, kubectl, patch, release, reviews, users,
 };
 
+use crate::pty::Screen;
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
     ("commands::a_release_lives_by_commands_and_finishes_without_moving_anybody", by_commands),
     ("commands::steps_are_waited_for_and_approved", stepped),
     ("commands::a_file_is_looked_at_beside_the_cluster", linted),
+    ("commands::names_of_the_cluster_are_completed", completed),
+    ("commands::a_screen_shows_a_release_until_a_key_is_typed", watched),
 ];
 
 fn serin(arguments: &[&str]) -> Result<(i32, String, String), Box<dyn std::error::Error>> {
@@ -135,6 +139,136 @@ fn by_commands() -> Outcome {
     assert!(get("crel", space, "reviews").is_err());
     drop(controller);
     Ok(())
+}
+
+/// What kubectl completes for its plugin, by the script that is shipped.
+fn completed() -> Outcome {
+    let space = "completed";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let name = format!("{space}/reviews");
+    said(0, &["create", &name, "--version", "v2", "--weight", "5%", "--by", "cookie:user"])?;
+    let folder = tempfile::tempdir()?;
+    std::os::unix::fs::symlink(serin_tests::command()?, folder.path().join("kubectl-serin"))?;
+    let shim = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/krew/kubectl_complete-serin");
+    std::os::unix::fs::symlink(shim, folder.path().join("kubectl_complete-serin"))?;
+    let path = format!("{}:{}", folder.path().display(), std::env::var("PATH")?);
+    let names = |words: &[&str]| -> Result<Vec<String>, Box<dyn std::error::Error>> {
+        let mut kubectl = Command::new(std::env::var_os("KUBECTL").ok_or("no KUBECTL")?);
+        let output = kubectl.args(["__complete", "serin"]).args(words).env("PATH", &path).output()?;
+        let text = String::from_utf8(output.stdout)?;
+        let lines = text.lines().filter(|line| !line.starts_with(['-', ':']));
+        Ok(lines.map(|line| line.split('\t').next().unwrap_or_default().to_owned()).collect())
+    };
+    assert_eq!(names(&["roll"])?, ["rollback"]);
+    assert_eq!(names(&["show", "-n", space, ""])?, ["reviews"]);
+    assert_eq!(names(&["show", "completed/"])?, [name.as_str()]);
+    assert_eq!(names(&["takeover", &name, ""])?, ["v1", "v2"]);
+    assert_eq!(names(&["rollback", "-n", space, "reviews", ""])?, ["v2"]);
+    assert_eq!(names(&["weight", &name, ""])?, ["v2="]);
+    assert_eq!(names(&["list", "-n", "complet"])?, [space]);
+    assert_eq!(names(&["rollback", "completed/nobody", ""])?, [""; 0]);
+    said(0, &["delete", &name, "--yes"])?;
+    drop(controller);
+    Ok(())
+}
+
+/// A screen of 24 lines and 80 columns, and one of 12 and 40.
+const WHOLE: [&str; 24] = [
+    "watched/reviews  AwaitingApproval, step 2 of 3",
+    "",
+    "VERSION    SHARE  READY",
+    "v1 stable  50%    1",
+    "v2 canary  50%    1",
+    "·························#########################",
+    "",
+    "STEPS    ✓ 10% 1s   ▸ 50% 1s approve   · 100%",
+    "         AwaitingApproval: v2=100% when somebody approves",
+    "",
+    "Accepted ✓   Ready ✓   Programmed ✓   TakenOver –",
+    "",
+    "WHEN                  WHO    WHAT",
+    "TIME  steps  ApprovalNeeded at v2=50%: step 2 of 3",
+    "TIME  steps  Stepped v2=10% → v2=50%: step 2 of 3",
+    "TIME  steps  Stepped to v2=10%: step 1 of 3",
+    "TIME  spec   Started",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "",
+    "quit: q",
+];
+const SMALL: [&str; 12] = [
+    "watched/reviews  AwaitingApproval, step…",
+    "VERSION    SHARE  READY",
+    "v1 stable  50%    1",
+    "v2 canary  50%    1",
+    "····················####################",
+    "STEPS    …   ▸ 50% 1s approve   · 100%",
+    "         AwaitingApproval: v2=100% when",
+    "         somebody approves",
+    "WHEN                  WHO    WHAT",
+    "TIME  steps  ApprovalNe…",
+    "",
+    "quit: q",
+];
+
+fn watched() -> Outcome {
+    let space = "watched";
+    reviews(space, &[("v1", 1), ("v2", 1)])?;
+    let controller = Controller::start(space, CONTROLLER, &[])?;
+    let name = format!("{space}/reviews");
+    let steps = ["--steps", "10%,50%,100%", "--hold", "1s", "--approve-last"];
+    said(0, &[&["create", &name, "--version", "v2", "--by", "cookie:user"], &steps[..]].concat())?;
+    said(0, &["status", &name, "--for", "approval", "--timeout", "60s"])?;
+    let start = |arguments: &[&str], lines, columns| {
+        Screen::start(Command::new(serin_tests::command()?).args(arguments).env_remove("NO_COLOR"), lines, columns)
+    };
+    let shows = |screen: &Screen, expected: &[&str]| {
+        eventually("the screen is as it should be", || {
+            let lines: Vec<String> = screen.lines()?.iter().map(|line| timeless(line)).collect();
+            Ok(if lines == expected { Ok(()) } else { Err(format!("{lines:#?}")) })
+        })
+    };
+    let screen = start(&["show", &name, "-w"], 24, 80)?;
+    shows(&screen, &WHOLE)?;
+    assert!(screen.is_own()? && screen.has_colours()?);
+    screen.resize(12, 40)?;
+    shows(&screen, &SMALL)?;
+    said(0, &["rollback", &name])?;
+    eventually("the screen changes", || {
+        let first = screen.lines()?.first().cloned().unwrap_or_default();
+        Ok(if first == "watched/reviews  RolledBack, step 2 of 3" { Ok(()) } else { Err(first) })
+    })?;
+    screen.quits_by(b"q")?;
+
+    let plain =
+        Screen::start(Command::new(serin_tests::command()?).args(["list", "-n", space, "-w"]).env("NO_COLOR", "1"), 4, 40)?;
+    shows(&plain, &["NAME     STABLE  CANARIES  PHASE", "reviews  v1      v2=0%     RolledBack", "", "quit: q"])?;
+    assert!(plain.is_own()? && !plain.has_colours()?);
+    plain.quits_by(&[3])?;
+
+    let mut killed = start(&["show", &name, "-w"], 24, 80)?;
+    eventually("it has a screen", || Ok(if killed.is_own()? { Ok(()) } else { Err("not yet".to_owned()) }))?;
+    killed.terminate()?;
+    killed.ends(143)?;
+
+    // What was waited for ends it, and stays on the screen that was there before.
+    let mut ended = start(&["show", &name, "-w", "--until", "done"], 24, 80)?;
+    ended.ends(3)?;
+    assert_eq!(ended.lines()?.first().map(String::as_str), Some("watched/reviews  RolledBack, step 2 of 3"));
+    said(0, &["delete", &name, "--yes"])?;
+    drop(controller);
+    Ok(())
+}
+
+/// A line without the moments in it.
+fn timeless(line: &str) -> String {
+    let is_moment = |word: &&str| word.starts_with("20") && word.ends_with('Z') && word.len() == 20;
+    let word = |word: &str| if is_moment(&word) { "TIME".to_owned() } else { word.to_owned() };
+    line.split(' ').map(word).collect::<Vec<_>>().join(" ")
 }
 
 fn stepped() -> Outcome {

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use serin_config::{CompileError, Decision, Destination, Request, RequestView, Split, Step, normalized_target};
 use serin_release::api::standalone::StandaloneSpec;
 use serin_release::api::v1alpha1::{CanaryRelease, Status};
-use serin_release::file::{self, File};
+use serin_release::file::{self, Controls, File};
 use serin_release::lifecycle::live::said;
 use serin_release::served::Limits;
 use serin_release::{Checked, State};
@@ -41,6 +41,8 @@ pub(in crate::cli) struct Subject {
 
 /// How a file and its requests are taken.
 pub(super) struct Taken {
+    /// The file of what people say, where there is one.
+    pub(super) control: Option<PathBuf>,
     /// The state directory, where one is named; by default the one of the file.
     pub(super) state_dir: Option<PathBuf>,
     /// Without any history.
@@ -76,12 +78,18 @@ impl RequestView for Watched<'_> {
 impl Subject {
     /// Reads a file, and the state directory of one with a `Standalone`.
     pub(super) fn load(path: &Path, taken: Taken) -> Result<Self, Failure> {
-        Self::of_file(path, file::read(path)?, taken)
+        let mut file = file::read(path)?;
+        if let (File::Manifest(manifest), Some(control)) = (&mut file, &taken.control) {
+            let absent = std::fs::metadata(control).is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound);
+            let bytes = if absent { Vec::new() } else { file::bytes(control)? };
+            manifest.hear(&Controls::parse(control, &bytes)?)?;
+        }
+        Self::of_file(path, file, taken)
     }
 
     /// The same of a file that was read.
     pub(super) fn of_file(path: &Path, mut file: File, taken: Taken) -> Result<Self, Failure> {
-        let Taken { state_dir, as_written, as_seen } = taken;
+        let Taken { state_dir, as_written, as_seen, control: _ } = taken;
         if let (File::Manifest(manifest), true) = (&mut file, as_written) {
             for release in &mut manifest.releases {
                 (release.status, release.word) = (None, None);

@@ -11,7 +11,7 @@ use serin_release::entry::{self, Previous};
 use serin_release::lifecycle::control::Control;
 use serin_release::served::Limits;
 
-use super::cluster::Found;
+use super::Found;
 use crate::cli::{Failure, Output, print};
 
 /// Who moves by a word.

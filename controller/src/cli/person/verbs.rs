@@ -7,20 +7,21 @@ use serin_config::Weight as Share;
 use serin_release::lifecycle::control::{Approval, Control, Hold, HoldKind};
 use serin_release::lifecycle::run::RunState;
 
-use super::cluster::Found;
-use super::{Named, Said, say};
-use crate::cli::Failure;
+use super::{Found, Named, Said, say};
+use crate::cli::{Failure, complete};
 
 /// Send everybody of a canary back to stable, at once. Its people come back to it when the rollback is taken back.
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   serin rollback reviews --because '5xx on checkout'
-  serin rollback bookinfo/reviews v2")]
+  serin rollback bookinfo/reviews v2
+  serin rollback shop -f serin.yaml --control control.yaml")]
 pub(in crate::cli) struct Rollback {
     #[command(flatten)]
     named: Named,
     /// The canary [default: each canary].
+    #[arg(add = complete::canaries())]
     version: Option<String>,
 }
 
@@ -33,6 +34,7 @@ pub(in crate::cli) struct Takeover {
     #[command(flatten)]
     named: Named,
     /// The version that gets everybody.
+    #[arg(add = complete::versions())]
     version: String,
     /// Also where no pod of the version is ready: people go to stable until one is.
     #[arg(long)]
@@ -48,7 +50,7 @@ pub(in crate::cli) struct Weight {
     #[command(flatten)]
     named: Named,
     /// Weight of each canary. One that is not listed gets nobody.
-    #[arg(value_name = "VERSION=WEIGHT", required = true, value_parser = share)]
+    #[arg(value_name = "VERSION=WEIGHT", required = true, value_parser = share, add = complete::weights())]
     weights: Vec<(String, Share)>,
 }
 
@@ -190,7 +192,13 @@ impl Approve {
         say(&self.named, |found| {
             let invalid = |cause: String| Failure::Invalid(format!("{}: {cause}", found.release.id()));
             let run = found.release.status.as_ref().and_then(|status| status.run.as_ref());
-            let run = run.ok_or_else(|| invalid("it has no steps, so nothing waits for an approval".to_owned()))?;
+            let unknown = match found.release.spec.steps.is_empty() {
+                true => "it has no steps, so nothing waits for an approval",
+                false => {
+                    "how far its steps have come is not known; wait until they have begun, and for a file pass the --state-dir of its `serin standalone`"
+                }
+            };
+            let run = run.ok_or_else(|| invalid(unknown.to_owned()))?;
             let step = match self.step {
                 Some(step) => step.checked_sub(1),
                 None if run.state == RunState::AwaitingApproval => Some(run.step),
