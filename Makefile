@@ -15,7 +15,7 @@ VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\
 PURE := serin-config serin-release serin-mesh serin-filter serin-module serin-tests
 
 .PHONY: help quick toolchain envoy build demo test test-envoys test-long check check-long deny advisories sbom chart image mesh stack bench \
-	bench-analysis bench-cluster bench-engine fuzz golden clean
+	bench-analysis bench-cluster bench-engine bench-rollback plugin fuzz golden clean
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' Makefile
@@ -66,6 +66,12 @@ bench-cluster: envoy ## measure the controller and istiod with 1 000 releases; n
 	cargo build --locked -p serin-tests --bin bench_cluster
 	@SERIN=$(CURDIR)/target/release/serin SIDECARS=$(CURDIR)/target/stack/sidecars tests/stack/run.sh target/debug/bench_cluster
 
+bench-rollback: envoy ## measure the time from a rollback to the first request on stable; needs Go
+	@tests/stack/run.sh --check
+	cargo build --locked --release -p serin-controller
+	cargo build --locked -p serin-tests --bin bench_rollback
+	@SERIN=$(CURDIR)/target/release/serin tests/stack/run.sh target/debug/bench_rollback
+
 bench-engine: toolchain ## measure a decision beside Unleash's engine; counts need valgrind
 	cargo bench --locked -p serin-bench-engine --bench engine
 	cargo bench --locked -p serin-bench-engine --bench report -- --save $(CURDIR)/docs/bench-engine.json
@@ -106,6 +112,9 @@ check-long: check deny ## run check and deny
 
 sbom: $(CYCLONEDX) ## write the SBOM of the command and the filter (CycloneDX) into target/sbom/
 	@scripts/sbom.sh $(CYCLONEDX)
+
+plugin: toolchain ## build the plugin of kubectl, static, with krew's manifest; URL= says from where it will be fetched
+	@scripts/plugin.sh "$(URL)"
 
 fuzz: toolchain ## run each fuzz target for a minute, or for SECONDS=
 	BOLERO_RANDOM_TEST_TIME_MS=$(or $(SECONDS),60)000 cargo test --locked -p serin-tests --test fuzz

@@ -116,7 +116,7 @@ fn the_help_has_examples_that_work() {
             run += 1;
         }
     }
-    assert_eq!(run, 21);
+    assert_eq!(run, 22);
 }
 
 #[test]

@@ -189,3 +189,31 @@ fn what_is_not_allowed_is_seen() {
     assert_eq!(repeated(&both, &skip("a@1.2"), &mut BTreeSet::new()), Vec::<String>::new());
     assert_eq!(repeated(&both, &skip("a@2"), &mut BTreeSet::new()), ["a 1.2.0, 1.20.0"]);
 }
+
+/// The manifest by which krew installs the plugin of kubectl, as `scripts/plugin.sh` writes it.
+#[test]
+fn the_manifest_of_the_plugin_is_one_that_krew_takes() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let sha256 = "0".repeat(64);
+    let output = Command::new(root.join("scripts/plugin.sh"))
+        .args(["--manifest", "https://example.com/serin/v1", &sha256, "amd64"])
+        .output()
+        .unwrap();
+    let manifest: serde_json::Value = serde_saphyr::from_str(&String::from_utf8(output.stdout).unwrap()).unwrap();
+    let spec = &manifest["spec"];
+    // krew asks for a version with a `v`, and for one line of at most 50 characters.
+    assert_eq!(spec["version"], format!("v{}", env!("CARGO_PKG_VERSION")));
+    assert!(spec["shortDescription"].as_str().unwrap().len() <= 50);
+    assert_eq!(
+        (&manifest["apiVersion"], &manifest["kind"], &manifest["metadata"]["name"]),
+        (&"krew.googlecontainertools.github.com/v1alpha2".into(), &"Plugin".into(), &"serin".into())
+    );
+    let files =
+        ["kubectl-serin", "kubectl_complete-serin", "LICENSE"].map(|from| serde_json::json!({"from": from, "to": "."}));
+    let platform = serde_json::json!({
+        "selector": {"matchLabels": {"os": "linux", "arch": "amd64"}},
+        "uri": "https://example.com/serin/v1/kubectl-serin-linux-amd64.tar.gz", "sha256": sha256, "bin": "kubectl-serin", "files": files,
+    });
+    assert_eq!(spec["platforms"], serde_json::json!([platform]));
+    assert!(root.join("deploy/krew/kubectl_complete-serin").exists() && root.join("LICENSE").exists());
+}
