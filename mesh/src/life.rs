@@ -152,7 +152,10 @@ fn shown(now: &AnalysisStatus, before: Option<&AnalysisStatus>) -> AnalysisStatu
         let verdicts: Vec<Verdict> = status.metrics.iter().map(|metric| metric.verdict).collect();
         (status.verdict, status.run.clone(), status.step, verdicts)
     };
-    let is_fresh = |before: &&AnalysisStatus| now.at.duration_since(before.at).unsigned_abs() < TELL;
+    // Who has nothing new to say, where nobody sends requests, says nothing.
+    let is_fresh = |before: &&AnalysisStatus| {
+        now.at.duration_since(before.at).unsigned_abs() < TELL || AnalysisStatus { at: before.at, ..now.clone() } == **before
+    };
     before.filter(|before| says(before) == says(now)).filter(is_fresh).unwrap_or(now).clone()
 }
 

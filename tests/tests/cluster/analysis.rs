@@ -17,6 +17,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("analysis::a_bad_canary_is_rolled_back_and_a_good_one_goes_on", a_bad_and_a_good_canary),
     ("analysis::without_a_source_steps_wait", without_a_source),
+    ("analysis::the_counters_of_a_callers_envoy_will_do", envoys_own_counters),
 ];
 
 /// What the proxies of callers tell: requests by version and status.
@@ -129,6 +130,51 @@ fn without_a_source() -> Outcome {
         let state = get("crel", space, "reviews")?["status"]["run"]["state"].clone();
         Ok(if state == "AwaitingVerdict" { Ok(()) } else { Err(state.to_string()) })
     })?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+/// Counters of a caller's Envoy itself, as the page on analysis writes them.
+fn envoys_own_counters() -> Outcome {
+    let space = "counted";
+    reviews(space, &[("v1", 1)])?;
+    // A real upstream whose every second answer is a 500.
+    let asked = Arc::new(Mutex::new(0_u64));
+    upstream::serve_at("127.0.0.1:18094", move |_| {
+        let fails = asked.lock().is_ok_and(|mut asked| {
+            *asked += 1;
+            asked.is_multiple_of(2)
+        });
+        (
+            if fails { "500 Internal Server Error" } else { "200 OK" }.to_owned(),
+            "x-pod-version: v2\r\n".to_owned(),
+            String::new(),
+        )
+    })?;
+    apply(&[
+        json!({"apiVersion": "networking.istio.io/v1", "kind": "WorkloadEntry", "metadata": {"name": "reviews-v2", "namespace": space},
+        "spec": {"address": "127.0.0.1", "ports": {"http": 18094}, "labels": {"app": "reviews", "version": "v2"}}}),
+    ])?;
+    let _prometheus = Prometheus::start()?;
+    let controller = Controller::start(space, CONTROLLER, &["--metrics", "main=http://127.0.0.1:19090"])?;
+    let cluster = r#"envoy_cluster_name=~"outbound.9080.$version.$service""#;
+    let name = format!(r#"__name__=~"envoy_cluster_{space}_svc_cluster_local_+upstream_rq_xx""#);
+    let counts = json!({"bad": format!(r#"{{{name},{cluster},envoy_response_code_class="5"}}"#), "all": format!("{{{name},{cluster}}}")});
+    let mut judged = spec(&json!([{"weight": "30%", "hold": "1h"}, {"weight": "100%"}]));
+    judged["analysis"] = json!({"metrics": [{"name": "envoy", "counts": counts}]});
+    apply(&[release(space, judged)])?;
+    let mut client = Client::of(space)?;
+    eventually("the bad canary is rolled back", || {
+        for (path, headers) in users() {
+            let headers: Vec<(&str, &str)> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            client.ask(&path, &headers)?;
+        }
+        let phase = get("crel", space, "reviews")?["status"]["phase"].clone();
+        Ok(if phase == "RolledBack" { Ok(()) } else { Err(format!("{phase}, {}", condition_of(space)?)) })
+    })?;
+    let message = await_reason(space, "reviews", "Healthy", "Failing")?;
+    assert!(message.starts_with("envoy: v2 made "), "{message}");
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //! Services ─► releases ─► convergence ─► changes, followed into Envoy        the controller
+//!                                          ├─► steps and analyses of all     the controller, Prometheus
 //!                                          └─► 60 sidecars: a change of      istiod
 //!                                              Serin's document, of one with 10 000 releases, of a VirtualService
 //! ```
 
+mod analysed;
 mod api;
 mod changes;
 mod istiod;
@@ -40,13 +42,26 @@ fn main() -> Result<()> {
     let controller = Controller::start(
         "bench",
         CONTROLLER,
-        &["--settle-ms", "500", "--drain-ms", "3000", "--lease-seconds", "15", "--log-level", "warn"],
+        &[
+            "--settle-ms",
+            "500",
+            "--drain-ms",
+            "3000",
+            "--lease-seconds",
+            "15",
+            "--log-level",
+            "warn",
+            "--metrics",
+            analysed::SOURCE,
+        ],
     )?;
     converged(&controller)?;
     let (convergence, first_writes) = (start.elapsed(), controller.writes()?);
     progress("one release among them, followed into Envoy");
     let changes = changes::follow(&controller, &mut api)?;
     let (memory, document) = (memory(controller.id())?, controller.metric("serin_document_bytes", "")?);
+    progress("all of them with steps and an analysis");
+    let analysed = analysed::costs(&mut api, &controller, &names)?;
     progress("one change, pushed to 60 sidecars");
     let costs = istiod::costs(&mut api, controller, &names)?;
 
@@ -63,6 +78,9 @@ fn main() -> Result<()> {
         "change to first effect in Envoy",
         format!("p10 {p10:.0} ms, median {median:.0} ms, p90 {p90:.0} ms, of {count}"),
     );
+    let analysed::Analysed { cpu, queries, writes } = analysed;
+    let on_their_way = format!("{:.1} % of a core, {queries:.0} queries and {writes:.0} writes a minute", cpu * 100.0);
+    rows.add("all under analysis, on their way", on_their_way);
     rows.costs(&costs);
     rows.print()
 }
