@@ -7,24 +7,25 @@
 //! ```
 
 mod batch;
+mod taken_up;
 mod trouble;
+mod written;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serin_config::SplitDocument;
 use serin_release::ReleaseId;
 
 use crate::Object;
 use crate::conditions::{Condition, Reason};
-use crate::documents::{Document, Filter, documents};
+use crate::documents::{Filter, documents};
 use crate::entry::{Entries, Entry, Scope};
-use crate::fit::Fit;
 use crate::home::Home;
 use crate::hosts::Hosts;
 use crate::names::{CONTROLLER, is_foreign};
-use crate::order::{Served, versions_of};
+use crate::order::Served;
 use crate::proxies::{Observed, Proxies, Seen};
 use crate::publication::{Bounds, Failing, Lost, Publication, Reachability, Write};
 use crate::resource::Resource;
@@ -118,76 +119,6 @@ impl Publisher {
     #[must_use]
     pub fn controller(&self) -> &str {
         &self.bounds.controller
-    }
-
-    /// Takes up what the documents of an earlier leader hold; answers with their releases.
-    pub fn take_up(&mut self, store: &Store, home: &dyn Home) -> BTreeSet<ReleaseId> {
-        (self.published, self.lost, self.state) = (Entries::new(), None, State::Due);
-        let mut scopes: BTreeMap<ReleaseId, BTreeSet<Scope>> = BTreeMap::new();
-        let (mut of_mesh, mut checksums) = (None, BTreeMap::new());
-        for carrier in store.all(home.carrier()) {
-            let Some((scope, carried)) = home.scope_of(carrier).zip(home.carried(carrier)) else { continue };
-            checksums.extend(home.checksum(carrier).map(|checksum| (scope.clone(), checksum)));
-            match carried {
-                Ok(document) => {
-                    for id in document.splits.iter().filter_map(|split| split.release.parse().ok()) {
-                        scopes.entry(id).or_default().insert(scope.clone());
-                    }
-                    of_mesh = Some((full_name(home, carrier), document)).filter(|_| scope == Scope::Mesh).or(of_mesh);
-                }
-                Err(cause) if scope == Scope::Mesh => {
-                    self.lost = Some(Lost { carrier: full_name(home, carrier), cause, releases: None });
-                }
-                // The mesh's document has all that is in it.
-                Err(_) => {}
-            }
-        }
-        self.proxies.take_up(checksums);
-        if let Some((carrier, document)) = of_mesh {
-            self.read(&carrier, document, scopes, store);
-        }
-        for (id, entry) in &self.published {
-            self.wanted.entry(id.clone()).or_insert_with(|| Arc::clone(entry));
-        }
-        let all: BTreeSet<ReleaseId> = self.wanted.keys().chain(self.published.keys()).cloned().collect();
-        self.changed = all.iter().filter(|id| self.differs(id)).cloned().collect();
-        all.iter().for_each(|id| self.hold(id));
-        all
-    }
-
-    fn read(
-        &mut self,
-        carrier: &str,
-        document: SplitDocument,
-        mut scopes: BTreeMap<ReleaseId, BTreeSet<Scope>>,
-        store: &Store,
-    ) {
-        for split in document.splits {
-            let Ok(id) = split.release.parse::<ReleaseId>() else { continue };
-            let mut alone = SplitDocument::new(vec![split.clone()]);
-            alone.automata.clone_from(&document.automata);
-            match alone.embed_missing_automata() {
-                Ok(_) => {
-                    let allocation = store.release(&id).map(|release| release.status.allocation.clone()).unwrap_or_default();
-                    let scopes = scopes.remove(&id).unwrap_or_default();
-                    let entry = Entry { allocation, wanted: split.clone(), served: split, automata: alone.automata, scopes };
-                    self.published.insert(id, Arc::new(entry));
-                }
-                Err(error) => {
-                    let new =
-                        || Lost { carrier: carrier.to_owned(), cause: error.to_string(), releases: Some(BTreeSet::new()) };
-                    self.lost.get_or_insert_with(new).releases.get_or_insert_default().insert(id);
-                }
-            }
-        }
-    }
-
-    /// The carrier of the mesh's document where another controller writes it, and the namespace of that one.
-    #[must_use]
-    pub fn another_controller(&self, store: &Store, home: &dyn Home) -> Option<(String, String)> {
-        let carrier = store.get(home.carrier(), &home.carrier_name(&Scope::Mesh)).filter(|carrier| !is_foreign(carrier))?;
-        let theirs = carrier.metadata.annotations.get(CONTROLLER).filter(|theirs| **theirs != self.bounds.controller)?;
-        Some((full_name(home, carrier), theirs.clone()))
     }
 
     /// What is or will be published of a release.
@@ -428,62 +359,6 @@ impl Publisher {
         live.filter(|id| concerned(id) && !self.wanted.contains_key(*id)).cloned().collect()
     }
 
-    /// Takes in that a publication was written, but for scopes that failed; answers with the releases that go on from there: those
-    /// whose requests now go elsewhere, after which routes may go, and those that were told of a trouble.
-    pub fn wrote(
-        &mut self,
-        publication: Publication,
-        failing: BTreeMap<Scope, Failing>,
-        settle: Duration,
-        now: Instant,
-    ) -> BTreeSet<ReleaseId> {
-        let Fit { mut entries, left_out, over_quota, shortened, clashes } = publication.documents.fit;
-        self.scope_failures.retain(|scope, _| failing.contains_key(scope));
-        self.failing = failing;
-        // A release has moved once all of its proxies know.
-        let stuck = |id: &&ReleaseId| self.scopes_of(id).any(|scope| self.failing.contains_key(scope));
-        let stuck: BTreeSet<ReleaseId> = self.changed.iter().filter(stuck).cloned().collect();
-        for id in &stuck {
-            match self.published.get(id) {
-                Some(before) => entries.insert(id.clone(), Arc::clone(before)),
-                None => entries.remove(id),
-            };
-        }
-        self.arrive(&publication.documents.scopes, &entries, now);
-        // Where requests go, and what they ask routes for.
-        let leads = |entries: &Entries, id: &ReleaseId| {
-            entries.get(id).map(|entry| (versions_of(&entry.served), entry.served.routing_key.clone()))
-        };
-        let moved = |id: &&ReleaseId| leads(&entries, id) != leads(&self.published, id);
-        let mut next: BTreeSet<ReleaseId> = self.changed.iter().filter(moved).cloned().collect();
-        next.append(&mut self.told);
-        // Their time counts from here.
-        next.append(&mut self.batch.published(now));
-        (self.published, self.lost, self.failures) = (entries, None, 0);
-        self.last_failure = None;
-        self.changed.clone().iter().for_each(|id| self.hold(id));
-        (self.left_out, self.over_quota, self.shortened, self.clashes) = (left_out, over_quota, shortened, clashes);
-        self.changed = std::mem::take(&mut self.changed).into_iter().filter(|id| self.differs(id)).collect();
-        self.retreating.retain(|id| self.changed.contains(id));
-        let held = publication.writes.iter().any(|write| write.other_module && !self.failing.contains_key(&write.scope));
-        self.state = if held { State::Held { until: now + settle } } else { State::Idle };
-        next
-    }
-
-    /// Says which documents are in force now, and for which releases they are not what they were.
-    fn arrive(&mut self, scopes: &BTreeMap<Scope, Document>, entries: &Entries, now: Instant) {
-        let mut current = self.proxies.current().clone();
-        current.retain(|scope, _| scopes.contains_key(scope));
-        let written = scopes.iter().filter(|(scope, _)| !self.failing.contains_key(scope));
-        current.extend(written.filter_map(|(scope, document)| Some((scope.clone(), document.checksum?))));
-        let same = |id: &ReleaseId| match (entries.get(id), self.published.get(id)) {
-            (Some(now), Some(before)) => now.same_for_proxies(before),
-            (now, before) => now.is_none() && before.is_none(),
-        };
-        let changed = self.changed.iter().filter(|id| !same(id)).map(|id| (id, entries.contains_key(id)));
-        self.proxies.published(current, changed, now);
-    }
-
     /// Takes in what a metric source tells, or that it tells nothing; answers with the releases for which that makes a difference.
     pub fn observe(&mut self, source: &str, observed: Option<Observed>, now: Instant) -> BTreeSet<ReleaseId> {
         let releases = self.published.iter().map(|(id, entry)| (id, entry.served.hosts.as_slice()));
@@ -501,27 +376,6 @@ impl Publisher {
     #[must_use]
     pub const fn proxies(&self) -> &Proxies {
         &self.proxies
-    }
-
-    /// Takes in that a publication could not be made or written; the answer is the number of failures in a row.
-    pub const fn failed(&mut self) -> u32 {
-        self.failures = self.failures.saturating_add(1);
-        self.failures
-    }
-
-    /// Says when a publication that failed is tried again; answers with the releases that were told something else of it.
-    pub fn retry(&mut self, condition: Condition, retry_at: Instant) -> BTreeSet<ReleaseId> {
-        let differs = self.last_failure.as_ref().is_some_and(|last| *last != condition);
-        self.last_failure = Some(condition.clone());
-        self.state = State::Failing { retry_at, condition };
-        if differs { std::mem::take(&mut self.told) } else { BTreeSet::new() }
-    }
-
-    /// How often in a row a scope has failed, this time included.
-    pub fn failed_scope(&mut self, scope: &Scope) -> u32 {
-        let failures = self.scope_failures.entry(scope.clone()).or_insert(0);
-        *failures += 1;
-        *failures
     }
 }
 

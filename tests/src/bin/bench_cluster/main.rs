@@ -61,7 +61,10 @@ fn main() -> Result<()> {
     let changes = changes::follow(&controller, &mut api)?;
     let (memory, document) = (memory(controller.id())?, controller.metric("serin_document_bytes", "")?);
     progress("all of them with steps and an analysis");
-    let analysed = analysed::costs(&mut api, &controller, &names)?;
+    let analysed::Analysed { cpu, queries, writes } = analysed::costs(&mut api, &controller, &names)?;
+    let on_their_way = format!("{:.1} % of a core, {queries:.0} queries and {writes:.0} writes a minute", cpu * 100.0);
+    progress(&on_their_way);
+    converged(&controller)?;
     progress("one change, pushed to 60 sidecars");
     let costs = istiod::costs(&mut api, controller, &names)?;
 
@@ -78,8 +81,6 @@ fn main() -> Result<()> {
         "change to first effect in Envoy",
         format!("p10 {p10:.0} ms, median {median:.0} ms, p90 {p90:.0} ms, of {count}"),
     );
-    let analysed::Analysed { cpu, queries, writes } = analysed;
-    let on_their_way = format!("{:.1} % of a core, {queries:.0} queries and {writes:.0} writes a minute", cpu * 100.0);
     rows.add("all under analysis, on their way", on_their_way);
     rows.costs(&costs);
     rows.print()
