@@ -305,6 +305,12 @@ const WEIGHT_RULE: (&str, &str) = (
 /// What a share looks like. The rules for sums hold where one does not, so that they say nothing about it.
 const WEIGHT: &str = "^(100([.]0{1,3})?|[0-9]{1,2}([.][0-9]{1,3})?)%$";
 
+/// Who says how many pods a canary has.
+const WORKLOAD_RULE: (&str, &str) = (
+    "!(has(self.replicas) && has(self.autoscale) && self.autoscale == 'copy')",
+    "there are both `replicas` and `autoscale: copy`; leave one of them out, since an autoscaler sets the number of pods",
+);
+
 /// Adds the rules that see more than one field, in CEL.
 fn add_rules(spec: &mut Value) {
     rules(spec, &SPEC_RULES);
@@ -361,13 +367,7 @@ fn add_rules(spec: &mut Value) {
             schema,
             &[("type(self) == int ? self >= 0 : self == 'share'", "write a number of pods such as `2`, or `share`")],
         ),
-        "workload" => rules(
-            schema,
-            &[(
-                "!(has(self.replicas) && has(self.autoscale) && self.autoscale == 'copy')",
-                "there are both `replicas` and `autoscale: copy`; leave one of them out, since an autoscaler sets the number of pods",
-            )],
-        ),
+        "workload" => rules(schema, &[WORKLOAD_RULE]),
         "version" => pattern(schema, "^[A-Za-z0-9]([-A-Za-z0-9_.]*[A-Za-z0-9])?$"),
         "service" => pattern(schema, "^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"),
         _ => {}
