@@ -1,13 +1,12 @@
 //! Pods of canaries that an autoscaler scales, and what becomes of pods that nobody needs any more.
 
-use std::process::Command;
-
 use serde_json::{Value, json};
 use serin_tests::mesh::{
     CONTROLLER, Client, Controller, agree, apply, await_reason, counts, eventually, get, kubectl, patch, release, reviews,
     users,
 };
 
+use crate::scenarios::word;
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
@@ -130,15 +129,6 @@ fn an_autoscaler_is_copied() -> Outcome {
     Ok(())
 }
 
-/// A person's word.
-fn word(space: &str, verb: &str) -> Outcome {
-    let name = format!("{space}/reviews");
-    let mut command = Command::new(serin_tests::command()?);
-    command.args([verb, &name, "--yes"]);
-    let output = command.output()?;
-    if output.status.success() { Ok(()) } else { Err(format!("{verb}: {output:?}").into()) }
-}
-
 fn a_rolled_back_canary_gives_back() -> Outcome {
     let space = "returned";
     let spec = |then: &str| json!({"canaries": [canary("50%", &json!({}))], "cleanup": {"afterRollback": then}});
@@ -147,7 +137,7 @@ fn a_rolled_back_canary_gives_back() -> Outcome {
     let mut client = Client::of(space)?;
     assert!(agree(space, &mut client)?["v2"] > 400);
     let before = counts(&mut client, &users())?;
-    word(space, "rollback")?;
+    word(space, &["rollback"])?;
     becomes("deployment", space, "reviews-v2", "/spec/replicas", &json!(0))?;
     // What is rolled back needs no pods.
     let message = await_reason(space, "reviews", "Ready", "AllReady")?;
@@ -161,15 +151,15 @@ fn a_rolled_back_canary_gives_back() -> Outcome {
             Ok(if now == before { Ok(()) } else { Err(share(space)?.to_string()) })
         })
     };
-    word(space, "resume")?;
+    word(space, &["resume", "--yes"])?;
     back(&mut client)?;
     assert_eq!(get("deployment", space, "reviews-v2")?["spec"]["replicas"], 1);
     change(space, spec("delete"))?;
-    word(space, "rollback")?;
+    word(space, &["rollback"])?;
     eventually("the clone is gone", || {
         Ok(if there(space)? == ["deployment/reviews-v1"] { Ok(()) } else { Err("not yet".into()) })
     })?;
-    word(space, "resume")?;
+    word(space, &["resume", "--yes"])?;
     back(&mut client)?;
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);

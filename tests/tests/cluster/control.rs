@@ -38,7 +38,7 @@ fn said(arguments: &[&str]) -> Result<String, Box<dyn std::error::Error>> {
 }
 
 /// Waits until every user gets this version.
-fn everybody_gets(client: &mut Client, version: &str) -> Outcome {
+pub(crate) fn everybody_gets(client: &mut Client, version: &str) -> Outcome {
     let requests = users();
     eventually("everybody gets it", || {
         let others = counts(client, &requests)?.into_iter().filter(|own| own != version).count();

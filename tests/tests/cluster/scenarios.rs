@@ -10,6 +10,7 @@ use serin_tests::mesh::{
     reviews, users,
 };
 
+use crate::control::everybody_gets;
 use crate::{Outcome, Tests};
 
 pub(crate) const TESTS: Tests = &[
@@ -57,7 +58,8 @@ fn told(space: &str, field: &str, expected: &str) -> Outcome {
     })
 }
 
-fn word(space: &str, words: &[&str]) -> Outcome {
+/// A person's word, by its verb and flags.
+pub(crate) fn word(space: &str, words: &[&str]) -> Outcome {
     let name = format!("{space}/reviews");
     let mut command = Command::new(serin_tests::command()?);
     command.arg(words[0]).arg(&name).args(&words[1..]);
@@ -69,14 +71,6 @@ fn pods(space: &str, deployment: &str, ready: u32) -> Outcome {
     eventually(&format!("{deployment} has {ready} ready pods"), || {
         let found = get("deployment", space, deployment)?["status"]["readyReplicas"].as_u64().unwrap_or(0);
         Ok(if found == u64::from(ready) { Ok(()) } else { Err(found.to_string()) })
-    })
-}
-
-fn everybody_has(client: &mut Client, version: &str) -> Outcome {
-    let requests = users();
-    eventually(&format!("everybody has {version}"), || {
-        let others = counts(client, &requests)?.into_iter().filter(|own| own != version).count();
-        Ok(if others == 0 { Ok(()) } else { Err(format!("{others} do not")) })
     })
 }
 
@@ -93,9 +87,9 @@ fn an_update_is_aborted() -> Outcome {
     let before = counts(&mut client, &users())?;
     word(space, &["rollback", "--because", "5xx on checkout"])?;
     told(space, "phase", "RolledBack")?;
-    everybody_has(&mut client, "v1")?;
+    everybody_gets(&mut client, "v1")?;
     kubectl(&["delete", "pods", "-n", space, "-l", "version=v2", "--wait=false"], "")?;
-    everybody_has(&mut client, "v1")?;
+    everybody_gets(&mut client, "v1")?;
     pods(space, "reviews-v2", 1)?;
     word(space, &["resume", "--yes"])?;
     told(space, "phase", "AwaitingApproval")?;
@@ -121,7 +115,7 @@ fn an_update_in_the_middle() -> Outcome {
         &json!({"spec": {"canaries": [{"version": "v2", "weight": "100%",
         "workload": {"images": {"reviews": "examples-bookinfo-reviews-v2:1.16.2"}, "replicas": 0}}]}}),
     )?;
-    everybody_has(&mut client, "v1")?;
+    everybody_gets(&mut client, "v1")?;
     // Another image makes another run, which begins once its pods are there.
     patch("crel", space, "reviews", &json!({"spec": {"canaries": [canary(3, "share")]}}))?;
     eventually("another run begins", || Ok(if run(space)? == first { Err(first.to_string()) } else { Ok(()) }))?;
@@ -140,7 +134,7 @@ fn stable_is_scaled_down() -> Outcome {
     pods(space, "reviews-v2", 0)?;
     kubectl(&["scale", "-n", space, "deployment/reviews-v1", "--replicas=1"], "")?;
     pods(space, "reviews-v1", 1)?;
-    everybody_has(&mut client, "v1")?;
+    everybody_gets(&mut client, "v1")?;
     word(space, &["resume", "--yes"])?;
     told(space, "phase", "AwaitingApproval")?;
     assert_eq!(agree(space, &mut client)?.get("v2"), Some(&488));
@@ -153,7 +147,7 @@ fn two_deployments_take_turns() -> Outcome {
     let (controller, mut client, watcher) = released(space, 1, 484, json!({}))?;
     word(space, &["approve"])?;
     told(space, "phase", "Completed")?;
-    everybody_has(&mut client, "v2")?;
+    everybody_gets(&mut client, "v2")?;
     word(space, &["finish", "--yes"])?;
     // The Deployment that was stable becomes the next canary, and stable again.
     let steps = json!([{"weight": "50%", "approve": true}, {"weight": "100%"}]);
@@ -163,10 +157,10 @@ fn two_deployments_take_turns() -> Outcome {
     assert_eq!(agree(space, &mut client)?.get("v1"), Some(&484));
     word(space, &["approve"])?;
     told(space, "phase", "Completed")?;
-    everybody_has(&mut client, "v1")?;
+    everybody_gets(&mut client, "v1")?;
     word(space, &["finish", "--yes"])?;
     await_reason(space, "reviews", "Programmed", "Programmed")?;
-    everybody_has(&mut client, "v1")?;
+    everybody_gets(&mut client, "v1")?;
     for name in ["reviews-v1", "reviews-v2"] {
         assert_eq!(get("deployment", space, name)?["metadata"]["labels"]["serin.dev/release"], Value::Null, "{name}");
     }
