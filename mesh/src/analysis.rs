@@ -13,6 +13,7 @@ use serin_release::lifecycle::analysis::{AnalysisSpec, MetricSpec};
 use serin_release::lifecycle::evidence::counts::Counts;
 use serin_release::lifecycle::run::Run;
 use serin_release::lifecycle::verdict::Verdict;
+use serin_release::lifecycle::verdict::analysis::Setup;
 use serin_release::lifecycle::verdict::watch::{Reading, Series, Watch};
 
 use crate::resource::Resource;
@@ -73,7 +74,9 @@ impl Analyses {
             Some(before) => before.follow(&release.spec, run, now),
             None => Watch::of(&release.spec, run, resource.status.analysis.as_ref(), now),
         };
-        Some(Analysis { watch: watch?, subject: Subject::of(release, spec, self.source(spec)) })
+        let watch = watch?;
+        let subject = Subject::of(release, watch.setup(), spec, self.source(spec));
+        Some(Analysis { watch, subject })
     }
 
     /// The source that a spec names, else the only one.
@@ -120,7 +123,7 @@ impl Analyses {
     #[must_use]
     pub fn of(&self, id: &ReleaseId) -> Option<Told> {
         let Analysis { watch, subject } = self.all.get(id)?;
-        let analysed = Analysed { verdicts: watch.verdicts(), status: watch.status() };
+        let analysed = Analysed { verdicts: watch.verdicts(), status: watch.status(), measured: watch.measured() };
         Some(Told { analysed, no_source: subject.source.clone().err() })
     }
 }
@@ -139,15 +142,14 @@ fn verdicts(watch: &Watch) -> BTreeMap<String, Verdict> {
 }
 
 impl Subject {
-    fn of(release: &CanaryRelease, spec: &AnalysisSpec, source: Result<String, String>) -> Self {
-        let canaries = release.spec.canaries.iter().map(|canary| canary.version.clone());
+    fn of(release: &CanaryRelease, setup: &Setup, spec: &AnalysisSpec, source: Result<String, String>) -> Self {
         Self {
             source,
             namespace: release.metadata.namespace.clone(),
             service: release.spec.service.clone(),
             host: release.host(),
             stable: release.spec.stable.version.clone(),
-            canaries: canaries.collect(),
+            canaries: setup.canaries.clone(),
             metrics: spec.metrics.clone(),
         }
     }

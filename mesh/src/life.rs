@@ -190,7 +190,8 @@ fn signals(release: &CanaryRelease, surroundings: Surroundings<'_>, now: Timesta
     let analysed = told.map(|told| &told.analysed);
     let verdicts = analysed.map(|analysed| analysed.verdicts.clone()).unwrap_or_default();
     let judged = analysed.map(|analysed| (analysed.status.run.clone(), analysed.status.step));
-    Signals { ready, lacking, verdicts, judged, pending, frozen }
+    let measured = analysed.map(|analysed| analysed.measured.clone()).unwrap_or_default();
+    Signals { ready, lacking, verdicts, judged, measured, pending, frozen }
 }
 
 /// What a spec says of its canaries.

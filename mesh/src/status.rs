@@ -150,6 +150,7 @@ const fn of_run(state: RunState) -> Phase {
         RunState::Paused => Phase::Paused,
         RunState::RolledBack => Phase::RolledBack,
         RunState::Starting
+        | RunState::Baseline
         | RunState::Ramping
         | RunState::Holding
         | RunState::Stepping

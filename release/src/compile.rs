@@ -11,6 +11,7 @@ use serin_config::{Split, SplitDocument};
 
 use crate::api::v1alpha1::{CanaryRelease, Spec};
 use crate::entry::{self, Previous};
+use crate::lifecycle::baseline::{self, Measured};
 use crate::lifecycle::live::{live, weights};
 use crate::lifecycle::plan::{Planned, Progress, Signals};
 use crate::lifecycle::run::{Happened, Run};
@@ -44,6 +45,8 @@ pub struct Analysed {
     pub verdicts: Verdicts,
     /// The analysis, to be kept.
     pub status: AnalysisStatus,
+    /// What baselines had, while they have people.
+    pub measured: Vec<Measured>,
 }
 
 /// The time, and what came of canaries until then.
@@ -134,11 +137,13 @@ fn acting(release: &CanaryRelease, previous: Previous<'_>, moment: &Moment) -> R
     let weights = previous.allocation.map(|allocation| weights(&allocation.base)).unwrap_or_default();
     // What a person says is told by who sees it come and go.
     let progress = Progress { run, weights, control: Some(word.clone()) };
-    let ready = spec.canaries.iter().map(|canary| canary.version.clone()).collect();
+    let ready =
+        spec.canaries.iter().flat_map(|canary| [canary.version.clone(), baseline::version(&canary.version)]).collect();
     let analysed = moment.analysed.get(&release.id());
     let verdicts = analysed.map(|analysed| analysed.verdicts.clone()).unwrap_or_default();
     let judged = analysed.map(|analysed| (analysed.status.run.clone(), analysed.status.step));
-    let signals = Signals { ready, frozen, verdicts, judged, ..Signals::default() };
+    let measured = analysed.map(|analysed| analysed.measured.clone()).unwrap_or_default();
+    let signals = Signals { ready, frozen, verdicts, judged, measured, ..Signals::default() };
     let lived = live(release, &word, &progress, &signals, now)?;
     let Planned { progress, happened, look_at, .. } = lived.planned;
     let run = progress.run.filter(|run| is_kept(spec, run));

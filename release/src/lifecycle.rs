@@ -7,6 +7,7 @@
 //! ```
 
 pub mod analysis;
+pub mod baseline;
 pub mod control;
 pub mod evidence;
 pub mod live;

@@ -23,6 +23,8 @@ struct Spec {
     canaries: Vec<(&'static str, u32)>,
     steps: Vec<Step>,
     takeover: Option<&'static str>,
+    /// Seconds for which baselines have the people of the first step.
+    baseline: Option<u32>,
 }
 
 /// What happens.
@@ -51,6 +53,8 @@ enum Event {
 }
 
 const VERSIONS: [&str; 3] = ["v1", "v2", "v3"];
+/// With the baselines, whose pods nobody loses.
+const READY: [&str; 5] = ["v1", "v2", "v3", "v2-baseline", "v3-baseline"];
 
 fn weight(buckets: u32) -> Weight {
     Weight::from_buckets(buckets.min(BUCKETS)).unwrap()
@@ -86,10 +90,12 @@ fn spec() -> impl Strategy<Value = Spec> {
     canaries.prop_flat_map(|canaries| {
         let most = BUCKETS / u32::try_from(canaries.len()).unwrap();
         let weights = proptest::collection::vec(0..=most, canaries.len());
-        (Just(canaries.clone()), weights, steps(canaries)).prop_map(|(canaries, weights, steps)| Spec {
+        let baseline = prop_oneof![2 => Just(None), 1 => Just(Some(60_u32))];
+        (Just(canaries.clone()), weights, steps(canaries), baseline).prop_map(|(canaries, weights, steps, baseline)| Spec {
             canaries: canaries.into_iter().zip(weights).collect(),
             steps,
             takeover: None,
+            baseline,
         })
     })
 }
@@ -132,7 +138,7 @@ type Served = Vec<(String, u32)>;
 
 impl World {
     fn new(spec: Spec) -> Self {
-        let signals = Signals { ready: VERSIONS.map(str::to_owned).into(), ..Signals::default() };
+        let signals = Signals { ready: READY.map(str::to_owned).into(), ..Signals::default() };
         let now = Timestamp::from_second(1_000_000).unwrap();
         Self { spec, control: Control::default(), signals, progress: Progress::default(), map: BucketMap::default(), now }
     }
@@ -168,6 +174,7 @@ impl World {
             analysed: false,
             roll_back: true,
             undecided_for: None,
+            baseline: self.spec.baseline,
         };
         plan(&intent, &self.control, progress, &self.signals, self.now).unwrap()
     }
@@ -175,7 +182,10 @@ impl World {
     fn allocated(&self, planned: &Planned) -> BucketMap {
         let weights = &planned.progress.weights;
         let of = |version: &str| weight(weights.get(version).copied().unwrap_or(0));
-        let weights: Vec<_> = self.spec.canaries.iter().map(|(version, _)| (*version, of(version))).collect();
+        let mut weights: Vec<_> = self.spec.canaries.iter().map(|(version, _)| (*version, of(version))).collect();
+        weights.extend(
+            READY.iter().skip(3).map(|version| (*version, of(version))).filter(|(_, weight)| *weight != Weight::NONE),
+        );
         self.map.allocate(&weights)
     }
 
@@ -183,6 +193,8 @@ impl World {
     fn served(&self, planned: &Planned, map: &BucketMap) -> Served {
         let can =
             |version: &str| version == STABLE || !planned.banned.contains(version) && self.signals.ready.contains(version);
+        // A baseline is stable once more.
+        let can = |version: &str| can(version) && !version.ends_with("-baseline");
         if let Some(takeover) = &planned.takeover {
             return vec![(if can(takeover) { takeover.clone() } else { STABLE.to_owned() }, BUCKETS)];
         }
@@ -466,7 +478,7 @@ fn completes(mut world: World) {
     world.spec.takeover = None;
     world.signals.frozen = None;
     world.signals.pending = false;
-    world.signals.ready = VERSIONS.map(str::to_owned).into();
+    world.signals.ready = READY.map(str::to_owned).into();
     world.signals.verdicts = VERSIONS.map(|version| (version.to_owned(), (Verdict::Good, String::new()))).into();
     for _ in 0..400 {
         let planned = world.plan(&world.progress);

@@ -84,6 +84,7 @@ const TESTS: Tests = named![
     control::steps_go_on_by_themselves_and_nobody_falls_back,
     analysis::a_bad_canary_is_rolled_back_although_the_file_is_broken,
     analysis::a_good_canary_goes_to_everybody_when_it_is_shown_to_be_good,
+    analysis::what_people_cause_anyway_is_measured_before_and_counts_against_nobody,
     analysis::an_analysis_needs_what_envoy_counts,
     control::a_step_waits_for_the_approval_that_the_log_asks_for,
     control::a_word_in_the_file_acts_until_it_is_taken_back,

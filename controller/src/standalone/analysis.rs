@@ -64,7 +64,8 @@ impl Analyses {
             let id = release.id();
             let Some(watch) = self.watches.get_mut(&id) else { continue };
             let before = watch.verdicts();
-            watch.read(stats.as_ref().map(|stats| reading(stats, served, release)), now);
+            let canaries = watch.setup().canaries.clone();
+            watch.read(stats.as_ref().map(|stats| reading(stats, served, release, &canaries)), now);
             news.extend(changes(&before, &watch.verdicts()).map(|words| format!("{id}: {words}")));
         }
         news
@@ -72,7 +73,8 @@ impl Analyses {
 
     /// The time, and what came of canaries until then.
     pub(super) fn moment(&self) -> Moment {
-        let analysed = |watch: &Watch| Analysed { verdicts: watch.verdicts(), status: watch.status() };
+        let analysed =
+            |watch: &Watch| Analysed { verdicts: watch.verdicts(), status: watch.status(), measured: watch.measured() };
         let analysed = self.watches.iter().map(|(id, watch)| (id.clone(), analysed(watch))).collect();
         Moment { now: Some(Timestamp::now()), analysed }
     }
@@ -88,7 +90,7 @@ fn changes(before: &Verdicts, now: &Verdicts) -> impl Iterator<Item = String> {
 }
 
 /// The counters of a release's versions.
-fn reading(stats: &Stats, served: &Served, release: &CanaryRelease) -> Reading {
+fn reading(stats: &Stats, served: &Served, release: &CanaryRelease, canaries: &[String]) -> Reading {
     let mut reading = Reading::default();
     let Some(analysis) = &release.spec.analysis else { return reading };
     let id = release.id();
@@ -97,9 +99,7 @@ fn reading(stats: &Stats, served: &Served, release: &CanaryRelease) -> Reading {
         split.is_some_and(|split| split.hosts.contains(&service.host) && split.ports.contains(&service.port))
     };
     let services: Vec<&Service> = served.spec.services.iter().filter(is_routed).collect();
-    let spec = &release.spec;
-    let canaries = spec.canaries.iter().map(|canary| &canary.version);
-    let versions: Vec<&String> = std::iter::once(&spec.stable.version).chain(canaries).collect();
+    let versions: Vec<&String> = std::iter::once(&release.spec.stable.version).chain(canaries).collect();
     for metric in &analysis.metrics {
         let all = versions.iter().map(|version| ((*version).clone(), series(stats, metric, &services, version)));
         reading.counters.insert(metric.called(), all.collect());

@@ -8,6 +8,7 @@ use serin_config::{ReleaseSplit, SplitDocument};
 use serin_release::api::standalone::{Service, StandaloneSpec};
 use serin_release::api::v1alpha1::CanaryRelease;
 use serin_release::file::{Manifest, display_name};
+use serin_release::lifecycle::baseline;
 use serin_release::{Checked, Moment, Problem, Problems, State, Target};
 
 use super::{analysis, spec};
@@ -37,7 +38,7 @@ pub(super) fn resolve(path: &Path, manifest: Manifest, previous: &State, moment:
 
 fn resolve_manifest(manifest: &Manifest, previous: &State, moment: &Moment) -> Result<Served, Problems> {
     let spec = match manifest.standalones.as_slice() {
-        [standalone] => standalone.spec.clone(),
+        [standalone] => with_baselines(standalone.spec.clone(), &manifest.releases),
         [] => return Err(Problem::new("", "there is no `kind: Standalone`", "add one (examples/standalone.yaml)").into()),
         several => {
             let problem = format!("there are {} documents of `kind: Standalone`", several.len());
@@ -79,6 +80,32 @@ fn resolve_manifest(manifest: &Manifest, previous: &State, moment: &Moment) -> R
     Ok(Served { defaults, warnings, releases: manifest.releases.clone(), checked, spec })
 }
 
+/// Baselines are stable's addresses once more, with counters of their own, unless they have others.
+fn with_baselines(mut spec: StandaloneSpec, releases: &[CanaryRelease]) -> StandaloneSpec {
+    let asks = |release: &&CanaryRelease| release.spec.analysis.as_ref().is_some_and(|analysis| analysis.baseline.is_some());
+    for release in releases.iter().filter(asks) {
+        let names = names_of(release);
+        for service in spec.services.iter_mut().filter(|service| is_named(service, &names)) {
+            let Some(stable) = service.versions.get(&release.spec.stable.version).cloned() else { continue };
+            for canary in &release.spec.canaries {
+                service.versions.entry(baseline::version(&canary.version)).or_insert_with(|| stable.clone());
+            }
+        }
+    }
+    spec
+}
+
+/// What a service of a release may be called.
+fn names_of(release: &CanaryRelease) -> [String; 4] {
+    let (name, namespace) = (&release.spec.service, &release.metadata.namespace);
+    [release.host(), name.clone(), format!("{name}.{namespace}"), format!("{name}.{namespace}.svc")]
+}
+
+fn is_named(service: &Service, names: &[String]) -> bool {
+    let mut own = std::iter::once(&service.host).chain(&service.aliases);
+    own.any(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own)))
+}
+
 /// A paused split leads to the versions that it had, whatever the release lists now: they need addresses too.
 fn check_paused(split: &ReleaseSplit, service: &Service) -> Result<(), Problem> {
     let runs = split.rules.iter().filter_map(|rule| rule.buckets.as_ref()).chain([&split.buckets]).flatten();
@@ -104,13 +131,8 @@ fn known(service: &Service) -> String {
 
 /// The services that a release routes.
 fn services_of<'s>(spec: &'s StandaloneSpec, release: &CanaryRelease) -> Result<Vec<&'s Service>, Problem> {
-    let (name, namespace) = (&release.spec.service, &release.metadata.namespace);
-    let names = [release.host(), name.clone(), format!("{name}.{namespace}"), format!("{name}.{namespace}.svc")];
-    let named = |service: &&Service| {
-        let mut own = std::iter::once(&service.host).chain(&service.aliases);
-        own.any(|own| names.iter().any(|name| name.eq_ignore_ascii_case(own)))
-    };
-    let all: Vec<&Service> = spec.services.iter().filter(named).collect();
+    let (name, names) = (&release.spec.service, names_of(release));
+    let all: Vec<&Service> = spec.services.iter().filter(|service| is_named(service, &names)).collect();
     if all.is_empty() {
         let hosts: Vec<_> = spec.services.iter().map(|service| service.host.as_str()).collect();
         let cause = format!("no service of the Standalone is `{}`; it serves {}", names.join("`, `"), hosts.join(", "));

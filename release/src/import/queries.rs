@@ -7,6 +7,7 @@ pub(super) fn analysis(metrics: Vec<MetricSpec>) -> Option<AnalysisSpec> {
     (!metrics.is_empty()).then_some(AnalysisSpec {
         source: None,
         false_alarms: None,
+        baseline: None,
         design_effect: None,
         metrics,
         on_fail: OnFail::default(),

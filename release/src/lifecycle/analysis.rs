@@ -28,6 +28,9 @@ pub struct AnalysisSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100))]
     pub design_effect: Option<Number>,
+    /// Time for which a clone of stable, of the version `VERSION-baseline`, has the people of the first step before the canary gets them: bad requests that these people cause anyway then count against nobody. With a `workload` Serin runs its pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub baseline: Option<Span>,
     /// What is compared.
     pub metrics: Vec<MetricSpec>,
     /// What happens to a canary that is worse: `rollBack`, it gets nobody; `hold`, the release stays where it is. Defaults to `rollBack`.
@@ -260,6 +263,7 @@ impl MetricSpec {
                     plus: own.plus.map_or(usual.plus, part),
                     margin: self.margin.map_or(usual.margin, part),
                     limit: self.limit.map(part),
+                    share: usual.share,
                     design_effect,
                 };
                 Kind::Counts { tolerance, noun }
@@ -285,6 +289,7 @@ impl AnalysisSpec {
             canaries,
             metrics: self.metrics.iter().map(|metric| metric.metric(design_effect)).collect(),
             plan: Plan::new(self.metrics.len(), steps.len(), planned, false_alarms),
+            measured: Vec::new(),
         }
     }
 }

@@ -3,14 +3,17 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
+use serde_json::{Map, Value};
 use serin_config::{BucketMap, Weight};
 
 use super::analysis::OnFail;
+use super::baseline;
 use super::control::Control;
 use super::plan::{Candidate, Intent, Planned, Progress, Signals, plan};
+use super::run::Run;
 use super::run::RunState;
 use super::span::Span;
-use crate::api::v1alpha1::{CanaryRelease, Workload};
+use crate::api::v1alpha1::{Canary, CanaryRelease, Replicas, Spec, Workload};
 
 /// A release as it acts, and how it came to that.
 #[derive(Clone, Debug)]
@@ -56,9 +59,13 @@ pub fn live(
         analysed: spec.analysis.is_some(),
         roll_back: spec.analysis.as_ref().is_none_or(|analysis| analysis.on_fail == OnFail::RollBack),
         undecided_for: spec.analysis.as_ref().and_then(|analysis| analysis.undecided_for).map(Span::seconds),
+        baseline: spec.analysis.as_ref().and_then(|analysis| analysis.baseline).map(Span::seconds),
     };
     let planned = plan(&intent, control, progress, signals, now)?;
     let mut acting = release.clone();
+    if planned.progress.run.as_ref().is_some_and(|run| is_measured(spec, run)) {
+        acting.spec.canaries.extend(spec.canaries.iter().map(baseline_of));
+    }
     let state = planned.progress.run.as_ref().map(|run| run.state);
     // What is paused from the start begins as its spec says; with steps before the first of them.
     let is_new = progress.weights.is_empty() && state == Some(RunState::Paused) && spec.steps.is_empty();
@@ -74,6 +81,24 @@ pub fn live(
     acting.spec.paused = planned.paused;
     acting.banned.clone_from(&planned.banned);
     Ok(Lived { release: acting, planned })
+}
+
+/// Whether a release has baselines now: until the first step begins.
+#[must_use]
+pub fn is_measured(spec: &Spec, run: &Run) -> bool {
+    let asks = spec.analysis.as_ref().is_some_and(|analysis| analysis.baseline.is_some()) && !spec.steps.is_empty();
+    asks && run.step == 0 && !run.reached && run.measured.is_none() && run.failed.is_empty()
+}
+
+/// The baseline of a canary: stable's pods once more, where Serin runs the canary's too.
+fn baseline_of(canary: &Canary) -> Canary {
+    let workload = canary.workload.as_ref().map(|_| Workload {
+        replicas: Some(Replicas::Share),
+        // What differs in nothing is said by an empty patch.
+        patch: Some(Value::Object(Map::new())),
+        ..Workload::default()
+    });
+    Canary { version: baseline::version(&canary.version), weight: Weight::NONE, min_ready: None, workload }
 }
 
 /// What acts of a person's word about a release: who has done what, and why.

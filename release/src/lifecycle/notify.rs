@@ -52,7 +52,7 @@ impl Occasion {
     const fn of(what: What) -> Self {
         match what {
             What::Started => Self::Started,
-            What::Stepped => Self::Stepped,
+            What::Measured | What::Stepped => Self::Stepped,
             What::ApprovalNeeded => Self::ApprovalNeeded,
             What::Undecided => Self::Undecided,
             What::Failing => Self::Failing,

@@ -19,6 +19,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use serin_config::Weight;
 
+use super::baseline::{self, Measured};
 use super::control::{Control, Word};
 use super::run::{Failure, Happened, Run, RunState, What};
 use super::schedule::{Gate, Schedule};
@@ -50,6 +51,8 @@ pub struct Intent<'a> {
     pub roll_back: bool,
     /// Seconds after which a step that waits for a verdict is reported.
     pub undecided_for: Option<u32>,
+    /// Seconds for which a baseline has the people of the first step.
+    pub baseline: Option<u32>,
 }
 
 /// A canary of a spec.
@@ -87,6 +90,8 @@ pub struct Signals {
     pub verdicts: BTreeMap<String, (Verdict, String)>,
     /// The run and its step that verdicts are about; without it, whatever there is.
     pub judged: Option<(String, u32)>,
+    /// What baselines and stable had until now.
+    pub measured: Vec<Measured>,
     /// Whether what was decided last is still on its way to where requests are decided: its time does not count yet.
     pub pending: bool,
     /// Until when the namespace or the cluster is frozen, and why.
@@ -183,8 +188,10 @@ impl<'a> Pass<'a> {
     ) -> Self {
         let (id, versions) = identity(intent, control.attempt);
         let known = |version: &String| intent.canaries.iter().any(|canary| canary.version == version);
+        let is_baseline =
+            |version: &String| intent.canaries.iter().any(|canary| baseline::version(canary.version) == *version);
         let mut weights = before.weights.clone();
-        weights.retain(|version, _| known(version));
+        weights.retain(|version, _| known(version) || intent.baseline.is_some() && is_baseline(version));
         let mut happened = Vec::new();
         let run = match &before.run {
             Some(run) if run.id == id => run.clone(),
@@ -197,6 +204,7 @@ impl<'a> Pass<'a> {
                 let mut failed: Vec<Failure> =
                     same_versions.filter(|_| !again).map(|run| run.failed.clone()).unwrap_or_default();
                 failed.retain(|failure| known(&failure.version));
+                let measured = same_versions.filter(|_| !again).and_then(|run| run.measured.clone());
                 // Without steps there is no way to begin.
                 if !intent.steps.is_empty() || again {
                     happened.push(Happened {
@@ -210,7 +218,22 @@ impl<'a> Pass<'a> {
                 let from = as_weights(&weights);
                 let (state, attempt) = (RunState::Starting, control.attempt);
                 let (step, reached, counted, total, waited, next) = (0, false, 0, 0, 0, String::new());
-                Run { id, versions, attempt, step, reached, counted, total, waited, seen: now, state, next, failed, from }
+                Run {
+                    id,
+                    versions,
+                    attempt,
+                    step,
+                    reached,
+                    counted,
+                    total,
+                    waited,
+                    seen: now,
+                    state,
+                    next,
+                    failed,
+                    measured,
+                    from,
+                }
             }
         };
         let waited_before = run.waited;
@@ -285,6 +308,9 @@ impl<'a> Pass<'a> {
             Some(Word::Takeover(version)) => drop(banned.remove(version)),
             _ => {}
         }
+        // Who goes back to stable goes all the way.
+        let baselines: Vec<String> = banned.iter().map(|version| baseline::version(version)).collect();
+        banned.extend(baselines.into_iter().filter(|version| self.weights.contains_key(version)));
         banned
     }
 

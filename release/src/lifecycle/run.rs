@@ -7,6 +7,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serin_config::Weight;
 
+use super::baseline::Measured;
+
 /// A way through the steps, with one set of versions.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -43,6 +45,9 @@ pub struct Run {
     /// Versions that analysis or the deadline has rolled back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub failed: Vec<Failure>,
+    /// What the people of the first step had before the canary got them; absent where that was not asked for or is not over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measured: Option<Vec<Measured>>,
     /// Weights from which the step began.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub from: BTreeMap<String, Weight>,
@@ -75,6 +80,8 @@ pub enum RunState {
     Starting,
     /// There are no steps: weights are those of the spec.
     Active,
+    /// A clone of stable has the people of the first step.
+    Baseline,
     /// Weights grow to those of the step.
     Ramping,
     /// The step stays for its time.
@@ -111,7 +118,8 @@ impl RunState {
     pub const fn counts(self) -> bool {
         matches!(
             self,
-            Self::Ramping
+            Self::Baseline
+                | Self::Ramping
                 | Self::Holding
                 | Self::Stepping
                 | Self::AwaitingVerdict
@@ -141,6 +149,8 @@ pub struct Happened {
 pub enum What {
     /// A run began.
     Started,
+    /// A clone of stable has had the people of the first step.
+    Measured,
     /// The weights of a step are reached.
     Stepped,
     /// A step waits for a person.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use serin_config::Weight;
+use serin_config::{Weight, check_version_name};
 
 use super::Check;
 use crate::lifecycle::analysis::{AnalysisSpec, MetricSpec, Number};
+use crate::lifecycle::baseline;
 use crate::lifecycle::steps::Check as Asked;
 
 impl Check<'_> {
@@ -39,7 +40,28 @@ impl Check<'_> {
         if analysis.false_alarms.is_some_and(|part| part == Weight::NONE || part == Weight::ALL) {
             self.refuse("spec.analysis.falseAlarms", "this says nothing", "write a chance between, such as `1%`");
         }
+        if analysis.baseline.is_some() {
+            self.baseline();
+        }
         self.number("spec.analysis.designEffect", analysis.design_effect, 1.0, 100.0);
+    }
+
+    /// A baseline has the people of the first step, and a version of its own.
+    fn baseline(&mut self) {
+        let path = "spec.analysis.baseline";
+        if self.spec.steps.is_empty() {
+            self.refuse(path, "a baseline stands before the first step, and there is none", "add `steps`, or leave it out");
+        }
+        for canary in &self.spec.canaries {
+            let version = baseline::version(&canary.version);
+            if check_version_name(&version).is_err() {
+                let problem = format!("the version of the baseline, `{version}`, has more than 63 characters");
+                self.refuse(path, problem, "shorten the canary's version, or leave it out");
+            } else if self.is_version(&version) {
+                let problem = format!("`{version}` is a version already");
+                self.refuse(path, problem, "give that one another name, since the baseline is called so");
+            }
+        }
     }
 
     fn number(&mut self, path: &str, number: Option<Number>, least: f64, most: f64) {

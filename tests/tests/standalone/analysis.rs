@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serin_tests::standalone::Setup;
 use serin_tests::upstream::{Request, serve};
@@ -13,15 +13,17 @@ use super::*;
 fn reviews(release: &Value) -> (Standalone, Arc<AtomicBool>) {
     let (is_bad, asked) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
     let bad = Arc::clone(&is_bad);
-    let v2 = move |_: &Request| {
+    let v2 = move |request: &Request| {
         let fails = bad.load(Ordering::Relaxed) && asked.fetch_add(1, Ordering::Relaxed).is_multiple_of(5);
+        let fails = fails || request.line.contains("/broken");
         (if fails { "500 Internal Server Error" } else { "200 OK" }.to_owned(), String::new(), "v2".to_owned())
     };
     let v1 = |request: &Request| {
         if request.line.contains("/slow") {
             sleep(Duration::from_millis(30));
         }
-        ("200 OK".to_owned(), String::new(), "v1".to_owned())
+        let fails = request.line.contains("/broken");
+        (if fails { "500 Internal Server Error" } else { "200 OK" }.to_owned(), String::new(), "v1".to_owned())
     };
     let address = |address: std::io::Result<std::net::SocketAddr>| json!([address.unwrap().to_string()]);
     let versions = json!({"v1": address(serve(v1)), "v2": address(serve(v2))});
@@ -80,6 +82,60 @@ pub(super) fn a_good_canary_goes_to_everybody_when_it_is_shown_to_be_good() {
     let places = words.map(at);
     assert!(places.is_sorted(), "{log}");
     assert!(!log.contains("RolledBack"), "{log}");
+}
+
+/// Asks as users of whom those of the canary, and nobody else, have clients that are broken: one in five of their requests fails on any
+/// version.
+fn ask_with_broken_clients(standalone: &Standalone, users: &[usize]) -> Vec<String> {
+    let request = |&user: &usize| {
+        let request = String::from_utf8(user_request(user, "")).unwrap();
+        let is_broken = bucket(user) < BUCKETS / 5 && user.is_multiple_of(5);
+        if is_broken { request.replacen("/reviews/0", "/broken", 1) } else { request }.into_bytes()
+    };
+    let all = standalone.ask(users, 8, request).unwrap();
+    all.iter().map(|answer| String::from_utf8(answer.body.clone()).unwrap()).collect()
+}
+
+pub(super) fn what_people_cause_anyway_is_measured_before_and_counts_against_nobody() {
+    let users: Vec<usize> = (0..1000).collect();
+    let has = |standalone: &Standalone, canary: &str| {
+        let expected = users.iter().map(|user| if bucket(*user) < BUCKETS / 5 { canary } else { "v1" });
+        ask_with_broken_clients(standalone, &users).iter().eq(expected)
+    };
+    let steps = json!([{"weight": "20%", "hold": "1h"}, {"weight": "100%"}]);
+    let metrics = json!([{"failures": {}}]);
+    // Without a baseline the canary is blamed.
+    let (blamed, _) = reviews(&stepped(&steps, &metrics));
+    eventually("v2 is blamed", || {
+        has(&blamed, "v2");
+        blamed.log().contains("RolledBack: v2=20% -> nobody")
+    })
+    .unwrap();
+    drop(blamed);
+    let mut spec = stepped(&steps, &metrics);
+    spec["analysis"]["baseline"] = json!("15s");
+    let (standalone, is_bad) = reviews(&spec);
+    eventually("they are measured", || {
+        let is_stable = has(&standalone, "v1");
+        standalone.log().contains("Measured: v2-baseline=20% -> nobody, failures: ") || !is_stable
+    })
+    .unwrap();
+    let log = standalone.log();
+    let told = log.lines().find(|line| line.contains("Measured: ")).unwrap_or_else(|| panic!("{log}")).to_owned();
+    let (own, all) = told.split_once("failures: ").unwrap().1.split_once(" of ").unwrap();
+    assert_eq!(Some(own), all.split(' ').next(), "all failures are of these people: {told}");
+    eventually("the canary has them", || has(&standalone, "v2")).unwrap();
+    // Three readings later nobody thinks ill of it.
+    let start = Instant::now();
+    while start.elapsed() < Duration::from_secs(16) {
+        assert!(has(&standalone, "v2"), "{}", standalone.log());
+    }
+    is_bad.store(true, Ordering::Relaxed);
+    eventually("what it does itself is found", || {
+        ask_with_broken_clients(&standalone, &users);
+        standalone.log().contains("RolledBack: v2=20% -> nobody")
+    })
+    .unwrap();
 }
 
 pub(super) fn an_analysis_needs_what_envoy_counts() {

@@ -56,6 +56,7 @@ fn stepped() -> Status {
         state: RunState::Holding,
         next: String::new(),
         failed: Vec::new(),
+        measured: None,
         from: std::collections::BTreeMap::new(),
     };
     let metric = MetricStatus {

@@ -20,11 +20,12 @@ impl Process {
     /// Adds what was counted since the last time.
     pub fn add(&mut self, counts: &Pair, tolerance: &Tolerance) {
         self.seen.add(counts);
-        let (canary, stable) = (counts.canary.all as f64 * tolerance.times, counts.stable.all as f64);
+        let share = counts.share().max(tolerance.share.min(1.0 - f64::EPSILON));
+        let odds = tolerance.times * share / (1.0 - share);
         // Where only one of them served requests, there is nothing to compare.
         if counts.canary.all > 0 && counts.stable.all > 0 {
             let trials = counts.canary.bad as f64 + counts.stable.bad as f64;
-            self.harm.add(counts.canary.bad as f64, trials, canary / (canary + stable), tolerance.power());
+            self.harm.add(counts.canary.bad as f64, trials, odds / (1.0 + odds), tolerance.power());
         }
     }
 

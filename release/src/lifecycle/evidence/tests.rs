@@ -29,7 +29,7 @@ fn all(tests: &Tests) -> [f64; 5] {
 fn evidence_is_what_the_plain_formulas_give() {
     for case in CASES {
         let [times, plus, margin, design_effect] = case.tolerance;
-        let mut tests = Tests::new(Tolerance { times, plus, margin, limit: case.limit, design_effect });
+        let mut tests = Tests::new(Tolerance { times, plus, margin, limit: case.limit, share: 0.0, design_effect });
         let needed = Evidence { slow: case.needed[0], fast: case.needed[1] };
         for (t, counts, expected, shown) in case.ticks {
             tests.add(*t, pair(*counts));
@@ -61,8 +61,9 @@ fn binomial(trials: usize, chance: f64) -> Vec<f64> {
 
 fn tolerance() -> impl Strategy<Value = Tolerance> {
     let limit = prop_oneof![Just(None), (0.0..=1.0f64).prop_map(Some)];
-    (0.5..5.0f64, 0.0..0.1f64, 0.0..0.2f64, limit, 1.0..10.0f64)
-        .prop_map(|(times, plus, margin, limit, design_effect)| Tolerance { times, plus, margin, limit, design_effect })
+    (0.5..5.0f64, 0.0..0.1f64, 0.0..0.2f64, limit, 1.0..10.0f64).prop_map(|(times, plus, margin, limit, design_effect)| {
+        Tolerance { times, plus, margin, limit, share: 0.0, design_effect }
+    })
 }
 
 /// Counts of one tick, with fewer bad ones than requests.

@@ -11,13 +11,15 @@ pub struct Tolerance {
     pub margin: f64,
     /// The rate that the canary must not exceed, whatever stable does.
     pub limit: Option<f64>,
+    /// The least part of the bad requests of both, 0 to 1, that is taken for the doing of the canary's people.
+    pub share: f64,
     /// By how much requests of one user are alike: the evidence of so many requests counts as that of one; at least 1.
     pub design_effect: f64,
 }
 
 impl Default for Tolerance {
     fn default() -> Self {
-        Self { times: 1.25, plus: 0.001, margin: 0.005, limit: None, design_effect: 2.0 }
+        Self { times: 1.25, plus: 0.001, margin: 0.005, limit: None, share: 0.0, design_effect: 2.0 }
     }
 }
 

@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serin_config::{BUCKETS, Weight};
 
 use super::Pass;
+use crate::lifecycle::baseline;
 use crate::lifecycle::control::Approval;
 use crate::lifecycle::run::{Happened, RunState, What};
 use crate::lifecycle::schedule::{Gate, OnDeadline};
@@ -53,6 +54,9 @@ impl<'a> Pass<'a> {
                 return RunState::Frozen;
             }
         }
+        if let Some(state) = self.measure(step) {
+            return state;
+        }
         let goal = self.goal(step);
         let growing: Vec<&str> =
             goal.iter().filter(|(version, buckets)| **buckets > self.buckets(version)).map(|(v, _)| *v).collect();
@@ -71,6 +75,37 @@ impl<'a> Pass<'a> {
             false => self.ramp(step, &goal),
             true => self.hold(step, &acting),
         }
+    }
+
+    /// Before the first step its people have a baseline for a while; `None` once that is over, or was not asked for.
+    fn measure(&mut self, step: &Step) -> Option<RunState> {
+        let seconds = self.intent.baseline.map(u64::from)?;
+        if self.run.step > 0 || self.run.reached || self.run.measured.is_some() {
+            return None;
+        }
+        let goal = self.goal(step).into_iter().filter(|(_, buckets)| *buckets > 0);
+        let goal: Vec<(String, u32)> = goal.map(|(version, buckets)| (baseline::version(version), buckets)).collect();
+        if goal.iter().any(|(version, _)| !self.signals.ready.contains(version)) {
+            return Some(RunState::NotReady);
+        }
+        self.weights.extend(goal.iter().cloned());
+        let left = seconds.saturating_sub(self.run.counted);
+        if !goal.is_empty() && (left > 0 || self.signals.pending) {
+            self.look_in(left);
+            return Some(RunState::Baseline);
+        }
+        let from = shown(&self.weights);
+        self.weights.retain(|version, _| !goal.iter().any(|(own, _)| own == version));
+        let because = baseline::said(&self.signals.measured);
+        self.happened.push(Happened {
+            what: What::Measured,
+            from,
+            to: shown(&self.weights),
+            by: "steps".to_owned(),
+            because,
+        });
+        (self.run.measured, self.run.counted) = (Some(self.signals.measured.clone()), 0);
+        None
     }
 
     /// Weights grow to those of the step, in few enough weights that proxies are not busy with documents.

@@ -60,6 +60,9 @@ impl Pass<'_> {
         };
         let next = step(self.step() + 1).unwrap_or_else(|| "the end".to_owned());
         match self.run.state {
+            RunState::Baseline => {
+                format!("{} once its people were measured on a clone of stable", step(self.step()).unwrap_or_default())
+            }
             RunState::Ramping => format!("{} by and by", step(self.step()).unwrap_or_default()),
             RunState::Holding => match self.look_at {
                 Some(at) => format!("{next} not before {at}"),

@@ -11,6 +11,7 @@ struct Story {
     schedule: Schedule,
     analysed: bool,
     undecided_for: Option<u32>,
+    baseline: Option<u32>,
     takeover: Option<&'static str>,
     control: Control,
     signals: Signals,
@@ -25,6 +26,7 @@ impl Story {
             schedule: Schedule::default(),
             analysed: false,
             undecided_for: None,
+            baseline: None,
             takeover: None,
             control: Control::default(),
             signals: Signals { ready: ["v1", "v2"].map(str::to_owned).into(), ..Signals::default() },
@@ -47,6 +49,7 @@ impl Story {
             analysed: self.analysed,
             roll_back: true,
             undecided_for: self.undecided_for,
+            baseline: self.baseline,
         };
         let mut happened = Vec::new();
         loop {
@@ -336,4 +339,42 @@ fn a_verdict_is_about_one_step_of_one_run() {
     }
     story.signals.judged = Some((id, 0));
     assert_eq!(story.at(2).state, RunState::RolledBack);
+}
+
+#[test]
+fn a_baseline_has_the_people_of_the_first_step_before_the_canary() {
+    let mut story = Story::new(json!([{"weight": "5%", "hold": "10m"}, {"weight": "100%"}]));
+    story.baseline = Some(1800);
+    // Its pods come first.
+    let look = story.at(0);
+    assert_eq!((look.state, look.weight), (RunState::NotReady, 0));
+    story.signals.ready.insert("v2-baseline".to_owned());
+    let look = story.at(10);
+    assert_eq!((look.state, look.weight, look.look), (RunState::Baseline, 0, Some(1810)));
+    assert_eq!(look.next, "v2=5% once its people were measured on a clone of stable");
+    assert_eq!(story.progress.weights, [("v2-baseline".to_owned(), 5000)].into());
+    // Whoever rolls back now sends its people to stable too.
+    story.hold(json!({"kind": "Rollback", "version": "v2"}));
+    assert_eq!(story.at(20).banned, "v2,v2-baseline");
+    story.hold(Value::Null);
+    assert_eq!(story.at(30).state, RunState::Baseline);
+    let (baseline, stable) = (json!({"bad": 9, "all": 1000}), json!({"bad": 179, "all": 19_000}));
+    let measured = json!([{"metric": "failures", "version": "v2", "baseline": baseline, "stable": stable}]);
+    story.signals.measured = serde_json::from_value(measured).unwrap();
+    for seconds in [600, 1200, 1800] {
+        assert_eq!(story.at(seconds).state, RunState::Baseline);
+    }
+    let look = story.at(1820);
+    assert_eq!((look.state, look.weight, look.look), (RunState::Holding, 5000, Some(2420)));
+    let said = "failures: 9 of 188 are of the people of v2";
+    assert_eq!(
+        look.happened,
+        [format!("Measured v2-baseline=5% ->  by steps: {said}"), "Stepped  -> v2=5% by steps: step 1 of 2".to_owned()]
+    );
+    // What was measured stays, also for other steps; another attempt measures again.
+    story.steps = serde_json::from_value(json!([{"weight": "5%", "hold": "10m"}, {"weight": "50%"}])).unwrap();
+    assert_eq!(story.at(1830).state, RunState::Holding);
+    assert_eq!(story.run().measured, Some(story.signals.measured.clone()));
+    story.control.attempt = 1;
+    assert_eq!(story.at(1840).state, RunState::Baseline);
 }

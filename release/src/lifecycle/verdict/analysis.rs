@@ -10,6 +10,7 @@ use super::metric::{Kind, Metric};
 use super::plan::Plan;
 use super::sentence::{self, Words};
 use super::watched::Watched;
+use crate::lifecycle::baseline::{self, Measured};
 use crate::lifecycle::evidence::counts::{Counts, Pair};
 use crate::lifecycle::evidence::text::{Reader, Writer, bytes};
 use crate::lifecycle::evidence::{Evidence, Test, good};
@@ -25,6 +26,8 @@ pub struct Setup {
     pub metrics: Vec<Metric>,
     /// What is planned, which says how much evidence is needed.
     pub plan: Plan,
+    /// What was measured of the canaries' people before.
+    pub measured: Vec<Measured>,
 }
 
 /// What was read at one time, by metric and version. What is absent was not read.
@@ -191,11 +194,15 @@ impl Analysis {
     /// An analysis that has seen nothing.
     #[must_use]
     pub fn new(setup: &Setup) -> Self {
-        let rows = setup.metrics.iter().flat_map(|metric| {
-            let row =
-                |version: &String| Row { metric: metric.clone(), version: version.clone(), state: State::new(&metric.kind) };
-            setup.canaries.iter().map(row)
-        });
+        let shares = baseline::shares(&setup.measured);
+        let row = |metric: &Metric, version: &String| {
+            let mut metric = metric.clone();
+            if let Kind::Counts { tolerance, .. } = &mut metric.kind {
+                tolerance.share = shares.get(&(metric.name.as_str(), version.as_str())).copied().unwrap_or(tolerance.share);
+            }
+            Row { state: State::new(&metric.kind), metric, version: version.clone() }
+        };
+        let rows = setup.metrics.iter().flat_map(|metric| setup.canaries.iter().map(|version| row(metric, version)));
         Self { stable: setup.stable.clone(), needed: setup.plan.needed(), t: 0, rows: rows.collect() }
     }
 

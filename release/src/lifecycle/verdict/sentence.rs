@@ -5,6 +5,7 @@ use super::metric::Bounds;
 use super::watched::Watched;
 use super::{ABSENT, Verdict};
 use crate::lifecycle::evidence::counts::{Counts, Pair};
+use crate::lifecycle::evidence::tolerance::Tolerance;
 use crate::lifecycle::evidence::{Evidence, Test, WINDOW, good};
 
 /// What the parts of a sentence are called.
@@ -31,7 +32,7 @@ pub fn counted(counted: &Counted, words: Words<'_>, needed: &Evidence) -> String
     let for_good = format!("{}, needed {}", odds(tests.good()), odds(good::needed()));
     if let Some(failed) = counted.failed() {
         let needed = if failed.test.is_fast() { needed.fast } else { needed.slow };
-        let what = harm(failed, words, tests.tolerance().limit);
+        let what = harm(failed, words, tests.tolerance());
         return format!("{what} Odds for harm {}, needed {}.", odds(failed.evidence), odds(needed));
     }
     match counted.verdict() {
@@ -42,7 +43,7 @@ pub fn counted(counted: &Counted, words: Words<'_>, needed: &Evidence) -> String
         }
         _ if seen.canary.all == 0 => format!("{canary} had no request yet."),
         _ => {
-            let (what, harm) = (undecided(seen, words), tests.harm().slow);
+            let (what, harm) = (undecided(seen, words, tests.tolerance().share), tests.harm().slow);
             let but = if harm >= needed.slow { ", but the bad ones are too few or the rates too close" } else { "" };
             format!("{what} Odds for harm {}, needed {}{but}; for good {for_good}.", odds(harm), odds(needed.slow))
         }
@@ -50,37 +51,38 @@ pub fn counted(counted: &Counted, words: Words<'_>, needed: &Evidence) -> String
 }
 
 /// What a test saw that shows harm.
-fn harm(failed: &Failed, words: Words<'_>, limit: Option<f64>) -> String {
+fn harm(failed: &Failed, words: Words<'_>, tolerance: &Tolerance) -> String {
     let (within, serves) = if failed.test.is_fast() {
         (format!("Within {} minutes ", WINDOW / 60), "but served")
     } else {
         (String::new(), "but serves")
     };
     if failed.test.is_limit() {
-        let (rate, limit) = (rate(failed.seen.canary, words.noun), percent(limit.unwrap_or_default()));
+        let (rate, limit) = (rate(failed.seen.canary, words.noun), percent(tolerance.limit.unwrap_or_default()));
         format!("{within}{} had {rate}; the limit is {limit}.", words.canary)
     } else {
-        format!("{within}{}", shares(failed.seen, words, serves))
+        format!("{within}{}", shares(failed.seen, words, serves, tolerance.share))
     }
 }
 
-fn undecided(seen: Pair, words: Words<'_>) -> String {
+fn undecided(seen: Pair, words: Words<'_>, least: f64) -> String {
     let Words { canary, stable, noun } = words;
     if seen.bad() == 0 {
         format!("There were no {noun} of {canary} and {stable}; {canary} serves {} of the requests.", percent(seen.share()))
     } else {
-        shares(seen, words, "and serves")
+        shares(seen, words, "and serves", least)
     }
 }
 
-/// Whose the bad requests are, beside whose the requests are.
-fn shares(seen: Pair, words: Words<'_>, serves: &str) -> String {
+/// Whose the bad requests are, beside whose the requests are; `least` is the part of the bad ones that is its people's anyway.
+fn shares(seen: Pair, words: Words<'_>, serves: &str, least: f64) -> String {
     let (own, all, share) = (grouped(seen.canary.bad), grouped(seen.bad()), percent(seen.share()));
-    let expected = seen.share() * seen.bad() as f64;
+    let expected = seen.share().max(least) * seen.bad() as f64;
+    let whose = if least > seen.share() { " of its people" } else { "" };
     let expected = if expected < 0.95 { format!("{expected:.1}") } else { grouped(expected.round() as u64) };
     let were = if expected == "1" { "was" } else { "were" };
     let Words { canary, noun, .. } = words;
-    format!("{canary} made {own} of the {all} {noun} {serves} {share} of the requests; {expected} {were} expected.")
+    format!("{canary} made {own} of the {all} {noun} {serves} {share} of the requests; {expected} {were} expected{whose}.")
 }
 
 fn rate(counts: Counts, noun: &str) -> String {

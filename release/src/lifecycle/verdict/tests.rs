@@ -17,7 +17,7 @@ fn heap(lasting: u64) -> Metric {
 
 fn setup(canaries: &[&str], metrics: Vec<Metric>) -> Setup {
     let canaries = canaries.iter().map(|canary| (*canary).to_owned()).collect();
-    Setup { stable: "v1".to_owned(), canaries, metrics, plan: Plan::new(2, 5, 86_400, 0.01) }
+    Setup { stable: "v1".to_owned(), canaries, metrics, plan: Plan::new(2, 5, 86_400, 0.01), measured: Vec::new() }
 }
 
 fn tick(tick: Value) -> Tick {

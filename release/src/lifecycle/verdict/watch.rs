@@ -8,7 +8,9 @@ use super::Verdict;
 use super::analysis::{Analysis, Figures, Kept, Setup, Tick};
 use super::status::{AnalysisStatus, MetricStatus};
 use crate::api::v1alpha1::Spec;
+use crate::lifecycle::baseline::{self, Measured};
 use crate::lifecycle::evidence::counts::Counts;
+use crate::lifecycle::live::is_measured;
 use crate::lifecycle::run::{Run, RunState};
 
 /// The counters of one metric of one version, by whatever tells its series apart. They only grow, and begin again at 0.
@@ -30,6 +32,8 @@ pub type Verdicts = BTreeMap<String, (Verdict, String)>;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Watch {
     setup: Setup,
+    /// Whether it looks at baselines, of which nobody thinks anything.
+    is_baseline: bool,
     run: String,
     step: u32,
     began: Timestamp,
@@ -43,13 +47,19 @@ impl Watch {
     /// The analysis of a release, where it has one that is not over; `kept` is what was kept of an earlier one.
     #[must_use]
     pub fn of(spec: &Spec, run: &Run, kept: Option<&AnalysisStatus>, now: Timestamp) -> Option<Self> {
-        let setup = spec.analysed().filter(|_| is_open(spec, run))?;
-        let kept = kept.filter(|kept| (kept.run.as_str(), kept.step) == (run.id.as_str(), run.step));
+        let mut setup = spec.analysed().filter(|_| is_open(spec, run))?;
+        let is_baseline = is_measured(spec, run);
+        if is_baseline {
+            setup.canaries = setup.canaries.iter().map(|version| baseline::version(version)).collect();
+        }
+        setup.measured = run.measured.clone().unwrap_or_default();
+        let is_of = |kept: &&AnalysisStatus| kept.metrics.iter().all(|metric| setup.canaries.contains(&metric.version));
+        let kept = kept.filter(|kept| (kept.run.as_str(), kept.step) == (run.id.as_str(), run.step)).filter(is_of);
         // A state that cannot be read is of another version: the step is looked at from now on.
         let resumed = kept.and_then(|kept| Some((Analysis::resume(&setup, &states(kept)).ok()?, kept.began)));
         let (analysis, began) = resumed.unwrap_or_else(|| (Analysis::new(&setup), now));
         let (run, step) = (run.id.clone(), run.step);
-        Some(Self { setup, run, step, began, last: BTreeMap::new(), analysis, at: now })
+        Some(Self { setup, is_baseline, run, step, began, last: BTreeMap::new(), analysis, at: now })
     }
 
     /// The same watch for what a release is now: another step has another analysis, and goes on from the counters that were read.
@@ -95,6 +105,9 @@ impl Watch {
     #[must_use]
     pub fn verdicts(&self) -> Verdicts {
         let mut verdicts = Verdicts::new();
+        if self.is_baseline {
+            return verdicts;
+        }
         for answer in self.analysis.report().metrics {
             let own = (answer.verdict, answer.sentence);
             let known = verdicts.entry(answer.version).or_insert_with(|| own.clone());
@@ -103,6 +116,22 @@ impl Watch {
             }
         }
         verdicts
+    }
+
+    /// What baselines and stable had until now, by the canaries whose people these are.
+    #[must_use]
+    pub fn measured(&self) -> Vec<Measured> {
+        let answers = self.analysis.report().metrics.into_iter().filter(|_| self.is_baseline);
+        let measured = answers.filter_map(|answer| match answer.figures {
+            Figures::Counts { seen, .. } => Some(Measured {
+                metric: answer.name,
+                version: baseline::canary(&answer.version).to_owned(),
+                baseline: seen.canary,
+                stable: seen.stable,
+            }),
+            Figures::Value { .. } => None,
+        });
+        measured.collect()
     }
 
     /// What is kept of it.
@@ -119,6 +148,10 @@ impl Watch {
                 state: state.unwrap_or_default(),
                 ..MetricStatus::default()
             };
+            if self.is_baseline {
+                (status.verdict, status.because) =
+                    (Verdict::Undecided, "its people are measured on a clone of stable".to_owned());
+            }
             match answer.figures {
                 Figures::Counts { evidence, needed, seen, .. } => {
                     (status.canary, status.stable) = (Some(seen.canary), Some(seen.stable));
@@ -130,7 +163,8 @@ impl Watch {
         });
         let metrics = metrics.collect();
         let (run, step) = (self.run.clone(), self.step);
-        AnalysisStatus { verdict: report.verdict, at: self.at, run, step, began: self.began, t: report.t, metrics }
+        let verdict = if self.is_baseline { Verdict::Undecided } else { report.verdict };
+        AnalysisStatus { verdict, at: self.at, run, step, began: self.began, t: report.t, metrics }
     }
 }
 
