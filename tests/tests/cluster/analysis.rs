@@ -17,6 +17,7 @@ use crate::{Outcome, Tests};
 pub(crate) const TESTS: Tests = &[
     ("analysis::a_bad_canary_is_rolled_back_and_a_good_one_goes_on", a_bad_and_a_good_canary),
     ("analysis::without_a_source_steps_wait", without_a_source),
+    ("analysis::a_baseline_has_the_very_people_that_the_canary_gets", a_baseline),
     ("analysis::the_counters_of_a_callers_envoy_will_do", envoys_own_counters),
 ];
 
@@ -130,6 +131,61 @@ fn without_a_source() -> Outcome {
         let state = get("crel", space, "reviews")?["status"]["run"]["state"].clone();
         Ok(if state == "AwaitingVerdict" { Ok(()) } else { Err(state.to_string()) })
     })?;
+    kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
+    drop(controller);
+    Ok(())
+}
+
+fn a_baseline() -> Outcome {
+    let space = "measured";
+    reviews(space, &[("v1", 2)])?;
+    let told = exporter(space)?;
+    let _prometheus = Prometheus::start()?;
+    let controller = Controller::start(space, CONTROLLER, &["--metrics", "main=http://127.0.0.1:19090"])?;
+    let mut client = Client::of(space)?;
+    let mut measured = spec(&json!([{"weight": "30%", "hold": "1h"}, {"weight": "100%"}]));
+    let images = json!({"reviews": "examples-bookinfo-reviews-v2:1.16.2"});
+    measured["canaries"] = json!([{"version": "v2", "workload": {"images": images, "replicas": "share"}}]);
+    measured["analysis"] = json!({"baseline": "20s", "metrics": [{"failures": {}}]});
+    apply(&[release(space, measured)])?;
+    // Of their answers one in three is a failure, on the baseline as on the canary.
+    let mut on_baseline: Option<Vec<bool>> = None;
+    let with = |versions: &[String], version: &str| versions.iter().map(|own| own == version).collect::<Vec<bool>>();
+    eventually("they are measured, and then the canary has them", || {
+        let versions = counts(&mut client, &users())?;
+        let mut told = told.lock().map_err(|error| error.to_string())?;
+        for (number, version) in (0_u64..).zip(&versions) {
+            let fails = version != "v1" && number.is_multiple_of(3);
+            *told.entry((version.clone(), if fails { 503 } else { 200 })).or_insert(0) += 1;
+        }
+        drop(told);
+        if versions.iter().any(|version| version == "v2-baseline") && on_baseline.is_none() {
+            let image =
+                get("deployment", space, "reviews-v2-baseline")?["spec"]["template"]["spec"]["containers"][0]["image"]
+                    .clone();
+            assert_eq!(image, get("deployment", space, "reviews-v1")?["spec"]["template"]["spec"]["containers"][0]["image"]);
+            on_baseline = Some(with(&versions, "v2-baseline"));
+        }
+        let status = get("crel", space, "reviews")?["status"].clone();
+        let is_there = status["run"]["state"] == "Holding" && versions.iter().any(|version| version == "v2");
+        Ok(if is_there { Ok(()) } else { Err(format!("{} {}", status["run"], condition_of(space)?)) })
+    })?;
+    let versions = counts(&mut client, &users())?;
+    assert_eq!(on_baseline, Some(with(&versions, "v2")), "the very same people");
+    let status = get("crel", space, "reviews")?["status"].clone();
+    let measured = &status["run"]["measured"][0];
+    assert_eq!((&measured["metric"], &measured["version"]), (&json!("failures"), &json!("v2")));
+    assert!(measured["baseline"]["bad"].as_u64() > Some(20) && measured["stable"]["bad"] == 0, "{measured}");
+    eventually("the baseline is gone", || {
+        let names = kubectl(&["get", "deployments", "-n", space, "-o", "name"], "")?;
+        let left: Vec<&str> = names.split_whitespace().collect();
+        Ok(if left == ["deployment.apps/reviews-v1", "deployment.apps/reviews-v2"] { Ok(()) } else { Err(names) })
+    })?;
+    // They go on failing, and nobody blames the canary.
+    for _ in 0..20 {
+        tell(&mut client, &told, Some(3))?;
+        assert_ne!(get("crel", space, "reviews")?["status"]["phase"], "RolledBack", "{}", condition_of(space)?);
+    }
     kubectl(&["delete", "crel", "-n", space, "reviews", "--timeout=60s"], "")?;
     drop(controller);
     Ok(())
