@@ -1,23 +1,25 @@
 //! A baseline: before a canary gets its first people, a clone of stable does. What it makes of all bad requests then is what these people
 //! make, broken clients among them, and no fault of the canary's.
 //!
-//! With a part of the bad requests of x among x + y, the part that is theirs is at most the upper 99 % bound of Beta(x + 1, y + 1), its
-//! posterior after a uniform prior. The comparison then takes a bad request for theirs with that chance at least, and no longer with the
+//! Where they made x of n bad requests, the part that is theirs is at most the largest p for which `n · KL(x/n ‖ p) ≤ ln 100`, but in one of a
+//! hundred cases (Chernoff 1952). The comparison then takes a bad request for theirs with that chance at least, and no longer with the
 //! canary's part of the requests alone.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use statrs::function::beta::beta_reg;
 
 use super::evidence::counts::Counts;
 
 /// What stands behind a canary's version in the version of its baseline.
 const SUFFIX: &str = "-baseline";
 
-/// The chance that the bound holds.
-const SURE: f64 = 0.99;
+/// The bound holds but for a chance of 1 in so many.
+const ODDS: f64 = 100.0;
+
+/// Whatever was measured, some evidence is left.
+const MOST: f64 = 0.99;
 
 /// The version of a canary's baseline.
 #[must_use]
@@ -49,9 +51,9 @@ impl Measured {
     /// The least part of all bad requests, 0 to 1, that is taken for the doing of the canary's people.
     #[must_use]
     pub fn share(&self) -> f64 {
-        let (own, others) = (self.baseline.bad as f64, self.stable.bad as f64);
+        let all = self.baseline.bad + self.stable.bad;
         // Without bad requests nothing is known of whose they are.
-        if own + others == 0.0 { 0.0 } else { upper_bound(own + 1.0, others + 1.0) }
+        if all == 0 { 0.0 } else { upper_bound(self.baseline.bad as f64 / all as f64, all as f64) }
     }
 }
 
@@ -61,14 +63,20 @@ pub fn shares(measured: &[Measured]) -> BTreeMap<(&str, &str), f64> {
     measured.iter().map(|one| ((one.metric.as_str(), one.version.as_str()), one.share())).collect()
 }
 
-/// The point below which a Beta distribution has [`SURE`] of its weight, by bisection.
-fn upper_bound(a: f64, b: f64) -> f64 {
-    let (mut low, mut high) = (0.0, 1.0);
+/// The largest part that a part of so many trials may come from, by bisection.
+fn upper_bound(part: f64, trials: f64) -> f64 {
+    let (mut low, mut high) = (part.min(MOST), MOST);
     for _ in 0..60 {
         let middle = f64::midpoint(low, high);
-        if beta_reg(a, b, middle) < SURE { low = middle } else { high = middle }
+        if trials * divergence(part, middle) <= ODDS.ln() { low = middle } else { high = middle }
     }
-    high
+    low
+}
+
+/// The divergence of Kullback and Leibler of two chances, in natural logarithms.
+fn divergence(from: f64, to: f64) -> f64 {
+    let term = |from: f64, to: f64| if from > 0.0 { from * (from / to).ln() } else { 0.0 };
+    term(from, to) + term(1.0 - from, 1.0 - to)
 }
 
 /// What was measured in few words: `failures: 9 of 188 are its people's`.
@@ -92,18 +100,17 @@ mod tests {
     use crate::lifecycle::evidence::tolerance::Tolerance;
 
     #[test]
-    fn the_bound_is_the_one_of_the_distribution() {
+    fn the_bound_is_above_their_part_and_comes_closer_with_each_count() {
         let bound = |own, others| {
             let (baseline, stable) = (Counts { bad: own, all: 1000 }, Counts { bad: others, all: 19_000 });
             let measured = Measured { metric: "failures".to_owned(), version: "v2".to_owned(), baseline, stable };
             (measured.share() * 10_000.0).round() / 10_000.0
         };
-        // Beta(1, 2) is below x with 1 - (1 - x)², Beta(2, 1) with x².
-        assert_eq!((bound(0, 1), bound(1, 0)), (0.9, 0.995));
-        assert_eq!(bound(0, 0), 0.0);
-        // Of many it is a little above their part: 5 % of 2 000, whose standard deviation is 0.49 points.
-        assert_eq!((bound(100, 1900), bound(40, 180)), (0.0625, 0.2491));
-        assert_eq!((bound(10_000, 190_000), bound(1_000_000, 1_000_000)), (0.0511, 0.5008));
+        // Of a single one that is somebody else's: -ln(1 - p) = ln 100.
+        assert_eq!((bound(0, 1), bound(1, 0), bound(0, 0)), (0.99, 0.99, 0.0));
+        // Of many it is a little above their part.
+        assert_eq!((bound(100, 1900), bound(40, 180)), (0.0662, 0.2689));
+        assert_eq!((bound(10_000, 190_000), bound(1_000_000, 1_000_000)), (0.0515, 0.5011));
     }
 
     #[test]
@@ -146,7 +153,6 @@ mod tests {
             stable: counts(180, 19_000),
         };
         let share = measured.share();
-        assert!((0.24..0.26).contains(&share), "{share}");
         assert!(harm(0.0, counts(40, 1000)) > 7.0 && harm(share, counts(40, 1000)) < 0.0);
         // What the canary adds is seen all the same.
         assert!(harm(share, counts(240, 1000)) > 15.0);
