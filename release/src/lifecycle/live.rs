@@ -13,6 +13,7 @@ use super::plan::{Candidate, Intent, Planned, Progress, Signals, plan};
 use super::run::Run;
 use super::run::RunState;
 use super::span::Span;
+use super::steps::Step;
 use crate::api::v1alpha1::{Canary, CanaryRelease, Replicas, Spec, Workload};
 
 /// A release as it acts, and how it came to that.
@@ -65,6 +66,11 @@ pub fn live(
     let mut acting = release.clone();
     if planned.progress.run.as_ref().is_some_and(|run| is_measured(spec, run)) {
         acting.spec.canaries.extend(spec.canaries.iter().map(baseline_of));
+        acting.spec.steps.iter_mut().for_each(|step| name_weight(step, spec));
+    }
+    // It is there by now, or over: what acts asks for no other one.
+    if let Some(analysis) = &mut acting.spec.analysis {
+        analysis.baseline = None;
     }
     let state = planned.progress.run.as_ref().map(|run| run.state);
     // What is paused from the start begins as its spec says; with steps before the first of them.
@@ -88,6 +94,15 @@ pub fn live(
 pub fn is_measured(spec: &Spec, run: &Run) -> bool {
     let asks = spec.analysis.as_ref().is_some_and(|analysis| analysis.baseline.is_some()) && !spec.steps.is_empty();
     asks && run.step == 0 && !run.reached && run.measured.is_none() && run.failed.is_empty()
+}
+
+/// Says whose weight it is in a step, since the canary is not the only version any more.
+fn name_weight(step: &mut Step, spec: &Spec) {
+    if let [only] = spec.canaries.as_slice()
+        && let Some(weight) = step.weight.take()
+    {
+        step.weights = [(only.version.clone(), weight)].into();
+    }
 }
 
 /// The baseline of a canary: stable's pods once more, where Serin runs the canary's too.
