@@ -1,7 +1,7 @@
 //! What a spec must say beyond its types, in its own words. Pure; names that only a cluster or a Standalone knows are checked
 //! there, and what is left to the engine (patterns, addresses) is said in the words of `entry::in_release`.
 
-mod analysis;
+pub(crate) mod analysis;
 mod conditions;
 mod routing;
 mod steps;

@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use serin_config::{BucketMap, Weight};
 
 use super::analysis::OnFail;
-use super::baseline;
+use super::baseline::version as baseline_version;
 use super::control::Control;
 use super::plan::{Candidate, Intent, Planned, Progress, Signals, plan};
 use super::run::Run;
@@ -15,6 +15,7 @@ use super::run::RunState;
 use super::span::Span;
 use super::steps::Step;
 use crate::api::v1alpha1::{Canary, CanaryRelease, Replicas, Spec, Workload};
+use crate::validate::analysis::has_baseline;
 
 /// A release as it acts, and how it came to that.
 #[derive(Clone, Debug)]
@@ -50,6 +51,8 @@ pub fn live(
             Candidate { version: &canary.version, weight: canary.weight, workload, ready_within }
         })
         .collect();
+    // One that is refused stays in what acts, so that it is refused.
+    let baseline = spec.analysis.as_ref().and_then(|analysis| analysis.baseline).filter(|_| has_baseline(spec));
     let intent = Intent {
         stable: &spec.stable.version,
         canaries: &candidates,
@@ -60,7 +63,7 @@ pub fn live(
         analysed: spec.analysis.is_some(),
         roll_back: spec.analysis.as_ref().is_none_or(|analysis| analysis.on_fail == OnFail::RollBack),
         undecided_for: spec.analysis.as_ref().and_then(|analysis| analysis.undecided_for).map(Span::seconds),
-        baseline: spec.analysis.as_ref().and_then(|analysis| analysis.baseline).map(Span::seconds),
+        baseline: baseline.map(Span::seconds),
     };
     let planned = plan(&intent, control, progress, signals, now)?;
     let mut acting = release.clone();
@@ -69,7 +72,7 @@ pub fn live(
         acting.spec.steps.iter_mut().for_each(|step| name_weight(step, spec));
     }
     // It is there by now, or over: what acts asks for no other one.
-    if let Some(analysis) = &mut acting.spec.analysis {
+    if let Some(analysis) = acting.spec.analysis.as_mut().filter(|_| baseline.is_some()) {
         analysis.baseline = None;
     }
     let state = planned.progress.run.as_ref().map(|run| run.state);
@@ -92,8 +95,7 @@ pub fn live(
 /// Whether a release has baselines now: until the first step begins.
 #[must_use]
 pub fn is_measured(spec: &Spec, run: &Run) -> bool {
-    let asks = spec.analysis.as_ref().is_some_and(|analysis| analysis.baseline.is_some()) && !spec.steps.is_empty();
-    asks && run.step == 0 && !run.reached && run.measured.is_none() && run.failed.is_empty()
+    has_baseline(spec) && run.step == 0 && !run.reached && run.measured.is_none() && run.failed.is_empty()
 }
 
 /// Says whose weight it is in a step, since the canary is not the only version any more.
@@ -113,7 +115,7 @@ fn baseline_of(canary: &Canary) -> Canary {
         patch: Some(Value::Object(Map::new())),
         ..Workload::default()
     });
-    Canary { version: baseline::version(&canary.version), weight: Weight::NONE, min_ready: None, workload }
+    Canary { version: baseline_version(&canary.version), weight: Weight::NONE, min_ready: None, workload }
 }
 
 /// What acts of a person's word about a release: who has done what, and why.

@@ -5,9 +5,18 @@ use std::collections::BTreeSet;
 use serin_config::{Weight, check_version_name};
 
 use super::Check;
+use crate::api::v1alpha1::Spec;
 use crate::lifecycle::analysis::{AnalysisSpec, MetricSpec, Number};
 use crate::lifecycle::baseline;
 use crate::lifecycle::steps::Check as Asked;
+
+/// Whether a spec asks for a baseline that it may have.
+#[must_use]
+pub(crate) fn has_baseline(spec: &Spec) -> bool {
+    let mut check = Check { spec, routing_header: "", problems: Vec::new() };
+    check.baseline();
+    spec.analysis.as_ref().is_some_and(|analysis| analysis.baseline.is_some()) && check.problems.is_empty()
+}
 
 impl Check<'_> {
     pub(super) fn analysis(&mut self) {

@@ -83,14 +83,19 @@ impl<'a> Pass<'a> {
         if self.run.step > 0 || self.run.reached || self.run.measured.is_some() {
             return None;
         }
-        let goal = self.goal(step).into_iter().filter(|(_, buckets)| *buckets > 0);
+        // Who has people already has no first ones.
+        let goal = self.goal(step).into_iter().filter(|(version, goal)| *goal > 0 && self.buckets(version) == 0);
         let goal: Vec<(String, u32)> = goal.map(|(version, buckets)| (baseline::version(version), buckets)).collect();
+        if goal.is_empty() {
+            self.run.measured = Some(Vec::new());
+            return None;
+        }
         if goal.iter().any(|(version, _)| !self.signals.ready.contains(version)) {
             return Some(RunState::NotReady);
         }
         self.weights.extend(goal.iter().cloned());
         let left = seconds.saturating_sub(self.run.counted);
-        if !goal.is_empty() && (left > 0 || self.signals.pending) {
+        if left > 0 || self.signals.pending {
             self.look_in(left);
             return Some(RunState::Baseline);
         }
