@@ -12,7 +12,7 @@ export ENVOY_BIN
 
 VERSION := $(shell sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' Cargo.toml)
 # What is built and tested without kube and with nothing that runs beside it.
-PURE := serin-config serin-release serin-mesh serin-filter serin-module serin-tests
+PURE := serin-config serin-release serin-mesh serin-console serin-filter serin-module serin-tests
 
 .PHONY: help quick toolchain envoy build demo test test-envoys test-long check check-long deny advisories sbom chart image mesh stack bench \
 	bench-analysis bench-cluster bench-engine bench-rollback plugin fuzz golden clean
