@@ -1,1 +1,7 @@
 //! The pages of the console, as HTML, SVG and JSON. Pure: what is seen of releases, figures and traces comes in, pages go out.
+
+pub mod figures;
+pub mod frame;
+pub mod pages;
+pub mod shown;
+pub mod snapshot;

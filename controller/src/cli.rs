@@ -5,7 +5,7 @@ mod ask;
 #[cfg(feature = "cluster")]
 mod cleanup;
 #[cfg(feature = "cluster")]
-mod cluster;
+pub(crate) mod cluster;
 mod compile;
 mod complete;
 #[cfg(feature = "cluster")]

@@ -8,6 +8,8 @@
 pub mod cli;
 #[cfg(feature = "cluster")]
 pub mod cluster;
+mod console;
+mod keeper;
 pub mod reference;
 pub mod standalone;
 

@@ -9,6 +9,7 @@ mod access_log;
 mod admin;
 mod analysis;
 mod changes;
+mod console;
 pub(crate) mod edge;
 mod envoy;
 mod files;
@@ -47,7 +48,8 @@ pub(crate) use state::place as state_place;
 const EXAMPLES: &str = "\
 Examples:
   serin standalone -f serin.yaml --check
-  serin standalone -f serin.yaml";
+  serin standalone -f serin.yaml
+  serin standalone -f serin.yaml --control control.yaml --console 127.0.0.1:9900";
 
 /// Serve the services of a file with one Envoy, and follow the file's changes.
 #[derive(Args, Debug)]
@@ -65,6 +67,8 @@ pub struct Standalone {
     /// Where Envoy's files and the bucket maps are kept; by default systemd's state directory, else `.serin/NAME` beside FILE.
     #[arg(long, value_name = "DIR", env = "SERIN_STATE_DIR")]
     state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    console: console::Arguments,
 }
 
 impl Standalone {
@@ -90,7 +94,8 @@ impl Standalone {
             .enable_all()
             .build()
             .map_err(|error| Failure::running("cannot start", error))?;
-        let ended = runtime.block_on(serve::serve(text::Source { file: self.file, control: self.control }, directory));
+        let source = text::Source { file: self.file, control: self.control };
+        let ended = runtime.block_on(serve::serve(source, directory, self.console.settings()));
         // Who waits for a disk may wait for ever.
         runtime.shutdown_background();
         ended

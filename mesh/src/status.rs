@@ -11,7 +11,6 @@ use crate::references::References;
 use crate::resource::Resource;
 use serin_config::{BUCKETS, ReleaseSplit, Weight};
 use serin_release::api::v1alpha1::{Cleanup, Phase, Status, StatusCondition, VersionStatus};
-use serin_release::lifecycle::run::RunState;
 
 /// The status after a pass. `trouble` is what kept Serin from writing or publishing what the pass came to.
 #[must_use]
@@ -137,29 +136,7 @@ fn phase(pass: &Pass<'_>, conditions: &[StatusCondition]) -> Phase {
         _ if is_rolled_back(resource) => Phase::RolledBack,
         _ if !holds(ConditionType::Ready) => Phase::Progressing,
         _ if resource.parsed.as_ref().is_ok_and(|release| release.spec.paused) => Phase::Paused,
-        _ => pass.life.run.as_ref().map_or(Phase::Active, |run| of_run(run.state)),
-    }
-}
-
-/// The word for what a run does.
-const fn of_run(state: RunState) -> Phase {
-    match state {
-        RunState::Active | RunState::Held => Phase::Active,
-        RunState::AwaitingApproval => Phase::AwaitingApproval,
-        RunState::Completed => Phase::Completed,
-        RunState::Paused => Phase::Paused,
-        RunState::RolledBack => Phase::RolledBack,
-        RunState::Starting
-        | RunState::Baseline
-        | RunState::Ramping
-        | RunState::Holding
-        | RunState::Stepping
-        | RunState::AwaitingVerdict
-        | RunState::Undecided
-        | RunState::OutsideWindow
-        | RunState::Frozen
-        | RunState::NotReady
-        | RunState::Deadline => Phase::Advancing,
+        _ => pass.life.run.as_ref().map_or(Phase::Active, |run| Phase::of_run(run.state)),
     }
 }
 

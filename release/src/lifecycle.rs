@@ -17,5 +17,6 @@ pub mod run;
 pub mod schedule;
 pub mod span;
 pub mod steps;
+pub mod verb;
 pub mod verdict;
 mod words;

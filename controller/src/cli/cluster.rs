@@ -22,10 +22,10 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Which cluster, and which namespace of it.
 #[derive(Args, Clone, Debug, Default)]
-pub(super) struct Place {
+pub(crate) struct Place {
     /// Namespace [default: that of the kubeconfig's context].
     #[arg(short, long, add = complete::namespaces())]
-    pub(super) namespace: Option<String>,
+    pub(crate) namespace: Option<String>,
     /// Context of the kubeconfig.
     #[arg(long, add = complete::contexts())]
     context: Option<String>,
@@ -36,13 +36,13 @@ pub(super) struct Place {
 
 impl Place {
     /// The place with these settings.
-    pub(super) fn of(namespace: Option<String>, context: Option<String>, kubeconfig: Option<PathBuf>) -> Self {
+    pub(crate) fn of(namespace: Option<String>, context: Option<String>, kubeconfig: Option<PathBuf>) -> Self {
         Self { namespace, context, kubeconfig }
     }
 }
 
 /// A connection to a cluster.
-pub(super) struct Connection {
+pub(crate) struct Connection {
     client: Client,
     runtime: Runtime,
     namespace: String,
@@ -50,7 +50,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Connects.
-    pub(super) fn open(place: &Place) -> Result<Self, Failure> {
+    pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::running("cannot start", error))?;
         let (client, namespace) = runtime.block_on(async {
@@ -63,7 +63,7 @@ impl Connection {
     }
 
     /// `NAME` in the namespace of the connection, or `NAMESPACE/NAME`.
-    pub(super) fn name(&self, named: &str) -> Name {
+    pub(crate) fn name(&self, named: &str) -> Name {
         match named.split_once('/') {
             Some((namespace, name)) => Name::new(namespace, name),
             None => Name::new(&*self.namespace, named),
@@ -71,17 +71,17 @@ impl Connection {
     }
 
     /// The client.
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         self.client.clone()
     }
 
     /// The objects of a kind in a namespace.
-    pub(super) fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
+    pub(crate) fn api(&self, kind: Kind, namespace: &str) -> Api<DynamicObject> {
         Api::namespaced_with(self.client(), namespace, &api_resource(kind))
     }
 
     /// The objects of a kind in the namespace of the connection, or in all.
-    pub(super) fn all(&self, kind: Kind, everywhere: bool) -> Api<DynamicObject> {
+    pub(crate) fn all(&self, kind: Kind, everywhere: bool) -> Api<DynamicObject> {
         match everywhere {
             true => Api::all_with(self.client(), &api_resource(kind)),
             false => self.api(kind, &self.namespace),
@@ -89,7 +89,7 @@ impl Connection {
     }
 
     /// A release; it is an error that there is none.
-    pub(super) fn release(&self, name: &Name) -> Result<Resource, Failure> {
+    pub(crate) fn release(&self, name: &Name) -> Result<Resource, Failure> {
         let found = self.find(Kind::CanaryRelease, name)?;
         let found =
             found.ok_or_else(|| Failure::Failed(format!("CanaryRelease {name} is not there; `serin list -A` shows all")))?;
@@ -97,7 +97,7 @@ impl Connection {
     }
 
     /// Waits for what the API server says; `None` where the request was overtaken, for a caller that writes again.
-    pub(super) fn answer<T>(
+    pub(crate) fn answer<T>(
         &self,
         what: &str,
         request: impl Future<Output = kube::Result<T>>,
@@ -112,19 +112,19 @@ impl Connection {
     }
 
     /// Waits for an answer of the API server to what nothing can overtake.
-    pub(super) fn ask<T>(&self, what: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
+    pub(crate) fn ask<T>(&self, what: &str, request: impl Future<Output = kube::Result<T>>) -> Result<T, Failure> {
         let answer = self.answer(what, request)?;
         answer.ok_or_else(|| Failure::Failed(format!("cannot {what}: somebody else has changed it; try again")))
     }
 
     /// An object; `None` where there is none of this name.
-    pub(super) fn find(&self, kind: Kind, name: &Name) -> Result<Option<DynamicObject>, Failure> {
+    pub(crate) fn find(&self, kind: Kind, name: &Name) -> Result<Option<DynamicObject>, Failure> {
         let what = format!("read {} {name}", kind.name());
         self.ask(&what, async { self.api(kind, &name.namespace).get_opt(&name.name).await })
     }
 
     /// Waits.
-    pub(super) fn pause(&self, time: Duration) {
+    pub(crate) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { sleep(time).await });
     }
 }
@@ -144,12 +144,12 @@ async fn config(place: &Place) -> Result<Config, Failure> {
 }
 
 /// An object of the kubeconfig's cluster; `None` where there is none of this name.
-pub(super) fn object(kind: Kind, name: &Name) -> Result<Option<Object>, Failure> {
+pub(crate) fn object(kind: Kind, name: &Name) -> Result<Option<Object>, Failure> {
     Ok(Connection::open(&Place::default())?.find(kind, name)?.map(from_dynamic))
 }
 
 /// The release of the same name, with its generation.
-pub(super) fn release(named: &CanaryRelease) -> Result<Option<(CanaryRelease, i64)>, Failure> {
+pub(crate) fn release(named: &CanaryRelease) -> Result<Option<(CanaryRelease, i64)>, Failure> {
     let name = Name::new(&*named.metadata.namespace, &*named.metadata.name);
     let Some(found) = object(Kind::CanaryRelease, &name)? else { return Ok(None) };
     let Resource { parsed, generation, .. } = Resource::read(&found);

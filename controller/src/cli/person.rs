@@ -4,30 +4,24 @@
 //! takes it back. On a cluster that is an object; beside the file of `serin standalone` it is a document of another file.
 
 mod answer;
-#[cfg(feature = "cluster")]
-mod cluster;
-mod files;
 mod verbs;
 
 pub(super) use verbs::{Approve, Pause, Resume, Rollback, Takeover, Weight};
 
-use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use serin_release::api::v1alpha1::CanaryRelease;
-use serin_release::lifecycle::control::Control;
-use serin_release::lifecycle::live::{self, live};
-use serin_release::lifecycle::plan::{Progress, Signals};
+use serin_release::lifecycle::verb::{Said, Verb, moves};
 
 use super::ask::ask;
 #[cfg(feature = "cluster")]
 use super::cluster::Place;
 use super::{Failure, Output};
+#[cfg(feature = "cluster")]
+use crate::keeper::cluster::Cluster;
+use crate::keeper::files::Files;
+use crate::keeper::{Keeper, TRIES, Written, overtaken};
 use answer::Answer;
-use files::{Files, InFiles};
-
-/// So often a word is said again that another person's word overtakes.
-const TRIES: u32 = 5;
 
 /// Which release, of which cluster or file, and how to answer.
 #[derive(Args, Clone, Debug)]
@@ -69,60 +63,47 @@ enum DryRun {
     Server,
 }
 
-/// What is there of a release.
-struct Found {
-    release: CanaryRelease,
-    control: Control,
+/// Which files hold a release and what people say of it.
+#[derive(Args, Clone, Debug)]
+struct InFiles {
+    /// FILE of `serin standalone` with the release, instead of a cluster.
+    #[cfg_attr(
+        feature = "cluster",
+        arg(short = 'f', long = "file", value_name = "FILE", requires = "control", conflicts_with_all = CLUSTER)
+    )]
+    #[cfg_attr(not(feature = "cluster"), arg(short = 'f', long = "file", value_name = "FILE", required = true))]
+    file: Option<PathBuf>,
+    /// File with the CanaryControls of FILE, which `serin standalone` has as --control: it is written, and made where it is missing.
+    #[cfg_attr(feature = "cluster", arg(long, value_name = "CONTROL", requires = "file", conflicts_with_all = CLUSTER))]
+    #[cfg_attr(not(feature = "cluster"), arg(long, value_name = "CONTROL", required = true))]
+    control: Option<PathBuf>,
+    /// State directory of `serin standalone`, which knows how far steps have come [default: as `serin standalone` has it].
+    #[arg(long, value_name = "DIR", env = "SERIN_STATE_DIR")]
+    state_dir: Option<PathBuf>,
 }
 
-impl Found {
-    /// The weights in the bucket map.
-    fn weights(&self) -> BTreeMap<String, u32> {
-        self.release.status.as_ref().map(|status| live::weights(&status.allocation.base)).unwrap_or_default()
+/// What belongs to a cluster.
+#[cfg(feature = "cluster")]
+const CLUSTER: [&str; 4] = ["namespace", "context", "kubeconfig", "timeout"];
+
+impl Named {
+    /// The files that are named; `None` where it is about a cluster.
+    fn files(&self) -> Result<Option<Files>, Failure> {
+        let InFiles { file: Some(file), control: Some(control), state_dir } = self.files.clone() else { return Ok(None) };
+        if self.dry_run == DryRun::Server {
+            let words = "--dry-run=server asks an API server, and files have none; use --dry-run=client";
+            return Err(Failure::Invalid(words.to_owned()));
+        }
+        Ok(Some(Files { name: self.name.clone(), file, control, state_dir }))
     }
 }
 
-/// A word that is about to be said.
-struct Said {
-    /// The control as it shall be.
-    control: Control,
-    /// Whether people may be moved in a way that asks for a second thought, and what to ask.
-    question: Option<String>,
-    /// What it comes to, where that is not who moves.
-    answer: Option<String>,
-}
-
-/// What became of a write.
-enum Written {
-    /// It is there, with this generation.
-    Whole(i64),
-    /// Somebody else has written meanwhile: what was read is out of date, and nothing was written.
-    Outdated,
-}
-
-/// Where the words about a release are kept.
-trait Keeper {
-    /// What was read, and alone is replaced.
-    type Read;
-
-    /// The release and its control.
-    fn find(&self) -> Result<(Found, Self::Read), Failure>;
-    /// Who says it.
-    fn who(&self) -> Result<String, Failure>;
-    /// Writes the control in the place of what was read.
-    fn write(&self, read: &Self::Read, control: &Control, dry_run: bool) -> Result<Written, Failure>;
-    /// Waits until it acts, as far as that can be known.
-    fn wait(&self, generation: i64) -> Result<(), Failure>;
-    /// What to look at where others keep changing it.
-    fn place(&self) -> String;
-}
-
 /// Says a word, where the release is kept.
-fn say(named: &Named, word: impl Fn(&Found) -> Result<Said, Failure>) -> Result<(), Failure> {
-    match Files::of(named)? {
-        Some(files) => say_to(named, &files, word),
+fn say(named: &Named, verb: &Verb) -> Result<(), Failure> {
+    match named.files()? {
+        Some(files) => say_to(named, &files, verb),
         #[cfg(feature = "cluster")]
-        None => say_to(named, &cluster::Cluster::connect(named)?, word),
+        None => say_to(named, &Cluster::connect(&named.place, &named.name, named.timeout)?, verb),
         #[cfg(not(feature = "cluster"))]
         None => Err(Failure::Invalid("no file is named; pass -f FILE and --control CONTROL".to_owned())),
     }
@@ -130,14 +111,21 @@ fn say(named: &Named, word: impl Fn(&Found) -> Result<Said, Failure>) -> Result<
 
 /// Says a word: shows who moves, asks where that is due, writes, and waits until it is seen. A word that comes in between is heard first,
 /// and this one is said about what that left.
-fn say_to<K: Keeper>(named: &Named, keeper: &K, word: impl Fn(&Found) -> Result<Said, Failure>) -> Result<(), Failure> {
+fn say_to<K: Keeper>(named: &Named, keeper: &K, verb: &Verb) -> Result<(), Failure> {
     let by = keeper.who()?;
     for _ in 0..TRIES {
         let (found, read) = keeper.find()?;
-        let Said { mut control, question, answer: told } = word(&found)?;
+        let Said { mut control, question, answer: told } =
+            verb.said(&found.release, &found.control).map_err(Failure::Invalid)?;
         control.by.clone_from(&by);
         control.because.clone_from(&named.because);
-        let answer = moves(named, &found, &control)?.telling(told);
+        // It counts where nothing was looked at yet.
+        let now = jiff::Timestamp::now();
+        let moves = moves(&found.release, &found.control, &control, now)
+            .map_err(|cause| Failure::Failed(format!("{}: {cause}", found.release.id())))?
+            .moves;
+        let dry_run = named.dry_run != DryRun::None;
+        let answer = Answer { release: found.release.id(), dry_run, control: control.clone(), moves, told };
         if let Some(question) = question.filter(|_| !named.yes && named.dry_run == DryRun::None) {
             ask(&format!("{answer}{question}"))?;
         }
@@ -154,25 +142,5 @@ fn say_to<K: Keeper>(named: &Named, keeper: &K, word: impl Fn(&Found) -> Result<
             }
         }
     }
-    Err(Failure::Failed(format!(
-        "others have changed the CanaryControl {TRIES} times meanwhile, and nothing was written; look at `{}` and try again",
-        keeper.place()
-    )))
-}
-
-/// Who moves by a control.
-fn moves(named: &Named, found: &Found, control: &Control) -> Result<Answer, Failure> {
-    let status = found.release.status.as_ref();
-    let progress = Progress {
-        run: status.and_then(|status| status.run.clone()),
-        weights: found.weights(),
-        control: status.and_then(|status| status.acting()),
-    };
-    // The word alone: no time passes, and pods are as they were when the controller looked last.
-    let now = progress.run.as_ref().map_or_else(jiff::Timestamp::now, |run| run.seen);
-    let acting =
-        |control: &Control| live(&found.release, control, &progress, &Signals::default(), now).map(|lived| lived.release);
-    let invalid = |cause: String| Failure::Failed(format!("{}: {cause}", found.release.id()));
-    let (before, after) = (acting(&found.control).map_err(invalid)?, acting(control).map_err(invalid)?);
-    Ok(Answer::new(found, &before, &after, control, named.dry_run != DryRun::None))
+    Err(overtaken(keeper))
 }

@@ -9,6 +9,7 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use super::analysis::Analyses;
+use super::console::Shown;
 use super::files::aside;
 use super::history::History;
 use super::look::{self, DOUBT, Outline};
@@ -47,6 +48,8 @@ pub(super) struct Follower {
     pub(super) under_way: Option<Text>,
     /// Envoy has been started once more, and does not serve yet.
     pub(super) restarted: bool,
+    /// What a console sees.
+    pub(super) shown: Shown,
 }
 
 /// The text that was looked at last, and what became of it.
@@ -143,6 +146,7 @@ impl Follower {
             match next {
                 Err(problems) => {
                     report_error(&format!("{problems}\nthe last good state keeps serving"));
+                    self.shown.refuse(&problems.to_string());
                     self.metrics.apply_failed();
                     self.seen = Seen { text, fate: Fate::Refused };
                     return self.heed().await;
@@ -216,6 +220,7 @@ impl Follower {
             }
             if self.seen.text.says_the_same(&text) && self.seen.fate == Fate::Applied {
                 self.metrics.agrees();
+                self.shown.serve(&self.served);
                 self.seen.text = text;
                 return None;
             }
@@ -323,6 +328,7 @@ impl Follower {
         changes::steps(new).iter().for_each(|line| say(line));
         self.steps_due = steps_due(&new.checked);
         self.analyses.follow(new);
+        self.shown.serve(new);
         new.warnings.iter().filter(|warning| !old.warnings.contains(warning)).for_each(|warning| report_warning(warning));
     }
 
@@ -343,6 +349,7 @@ impl Follower {
         let seconds = delay.as_secs_f64();
         report_error(&format!("{error}\nthe last good state keeps serving; next try in {seconds:.1}s, at once by SIGHUP"));
         self.metrics.apply_failed();
+        self.shown.refuse(error);
         self.seen = Seen { text, fate: Fate::Failed { failures, deaths, due: Instant::now() + delay } };
     }
 

@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serin_release::Moment;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::Notify;
+use tokio::sync::{Notify, watch};
 use tokio::time::sleep;
 
 use super::admin::Admin;
 use super::analysis::Analyses;
+use super::console::{Shown, Standalone};
 use super::files::{Directory, aside};
 use super::follow::{Fate, Follower, Seen, say_forgotten, steps_due};
 use super::metrics::{self, Metrics};
@@ -23,6 +24,7 @@ use super::text::{Source, parse, read_now};
 use super::watch::Watch;
 use super::{access_log, changes, limits, message, state};
 use crate::cli::{Failure, report_error, report_warning, say};
+use crate::console::{self, Settings};
 
 /// How long an address may be one that an Envoy which is ending still has.
 const VACATE: Duration = Duration::from_secs(2);
@@ -78,12 +80,12 @@ enum Left {
 }
 
 /// Serves a file until SIGTERM.
-pub(super) async fn serve(source: Source, directory: PathBuf) -> Result<(), Failure> {
+pub(super) async fn serve(source: Source, directory: PathBuf, console: Option<Settings>) -> Result<(), Failure> {
     let mut signals = Signals::new()?;
     let hurry = Arc::new(Notify::new());
     let open_files = limits::raise_open_files();
     let prepared = tokio::select! {
-        prepared = prepare(source, directory, open_files, Arc::clone(&hurry)) => prepared?,
+        prepared = prepare(source, directory, open_files, Arc::clone(&hurry), console) => prepared?,
         () = signals.end(None, &hurry) => return Ok(()),
     };
     let (mut follower, binary) = (prepared, process::find()?);
@@ -124,7 +126,13 @@ pub(super) async fn serve(source: Source, directory: PathBuf) -> Result<(), Fail
 }
 
 /// Reads and checks all that a start needs.
-async fn prepare(source: Source, directory: PathBuf, open_files: u64, hurry: Arc<Notify>) -> Result<Follower, Failure> {
+async fn prepare(
+    source: Source,
+    directory: PathBuf,
+    open_files: u64,
+    hurry: Arc<Notify>,
+    console: Option<Settings>,
+) -> Result<Follower, Failure> {
     // Watched before it is read, so that no change is lost.
     let watch = Watch::of(std::iter::once(&*source.file).chain(source.control.as_deref()))?;
     let (followed, metrics) = (source.clone(), Metrics::new());
@@ -141,6 +149,17 @@ async fn prepare(source: Source, directory: PathBuf, open_files: u64, hurry: Arc
     })
     .await??;
     check_addresses(&source.file, &served.spec).await?;
+    let mut shown = Shown::new(console.is_some());
+    shown.serve(&served);
+    if let Some(settings) = console {
+        let home = Standalone {
+            source: source.clone(),
+            state_dir: directory.path().to_owned(),
+            snapshots: shown.snapshots(),
+            figures: watch::Sender::default().subscribe(),
+        };
+        console::serve(home, settings).await?;
+    }
     access_log::check(&source.file, &served.spec.access_log).await.map_err(Failure::Failed)?;
     if let Some(address) = served.spec.metrics {
         metrics::serve(address.0, metrics.clone()).await?;
@@ -170,6 +189,7 @@ async fn prepare(source: Source, directory: PathBuf, open_files: u64, hurry: Arc
         seen: Seen { text, fate: Fate::Applied },
         under_way: None,
         restarted: false,
+        shown,
     })
 }
 

@@ -14,7 +14,7 @@ use crate::domain::ClusterDomain;
 use crate::lifecycle::analysis::AnalysisSpec;
 use crate::lifecycle::control::{Control, Hold, HoldKind};
 use crate::lifecycle::notify::Notify;
-use crate::lifecycle::run::{Happened, Run, What};
+use crate::lifecycle::run::{Happened, Run, RunState, What};
 use crate::lifecycle::schedule::Schedule;
 use crate::lifecycle::steps::Step;
 use crate::lifecycle::verdict::analysis::Setup;
@@ -316,6 +316,29 @@ impl Phase {
         Self::Refused,
         Self::Deleting,
     ];
+
+    /// The word for what a run does.
+    #[must_use]
+    pub const fn of_run(state: RunState) -> Self {
+        match state {
+            RunState::Active | RunState::Held => Self::Active,
+            RunState::AwaitingApproval => Self::AwaitingApproval,
+            RunState::Completed => Self::Completed,
+            RunState::Paused => Self::Paused,
+            RunState::RolledBack => Self::RolledBack,
+            RunState::Starting
+            | RunState::Baseline
+            | RunState::Ramping
+            | RunState::Holding
+            | RunState::Stepping
+            | RunState::AwaitingVerdict
+            | RunState::Undecided
+            | RunState::OutsideWindow
+            | RunState::Frozen
+            | RunState::NotReady
+            | RunState::Deadline => Self::Advancing,
+        }
+    }
 
     /// Its name, as in a status and in metrics.
     #[must_use]

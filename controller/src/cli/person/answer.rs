@@ -4,48 +4,23 @@ use std::fmt;
 
 use serde_json::json;
 use serin_config::Weight;
-use serin_release::Target;
-use serin_release::api::v1alpha1::CanaryRelease;
-use serin_release::difference::{Difference, Move};
-use serin_release::entry::{self, Previous};
+use serin_release::difference::Move;
 use serin_release::lifecycle::control::Control;
-use serin_release::served::Limits;
 
-use super::Found;
 use crate::cli::{Failure, Output, print};
 
 /// Who moves by a word.
 pub(super) struct Answer {
-    release: String,
-    dry_run: bool,
-    control: Control,
-    moves: Vec<Move>,
-    told: Option<String>,
+    pub(super) release: String,
+    /// Whether nothing is written.
+    pub(super) dry_run: bool,
+    pub(super) control: Control,
+    pub(super) moves: Vec<Move>,
+    /// What to say instead of who moves.
+    pub(super) told: Option<String>,
 }
 
 impl Answer {
-    pub(super) fn new(
-        found: &Found,
-        before: &CanaryRelease,
-        after: &CanaryRelease,
-        control: &Control,
-        dry_run: bool,
-    ) -> Self {
-        let allocation = found.release.status.as_ref().map(|status| &status.allocation);
-        let entry = |release: &CanaryRelease| {
-            let kept = entry::of(release, &Target::in_mesh(release), Previous { allocation, kept: None });
-            // Who is rolled back keeps the buckets, and stable serves them.
-            Limits { waiting: release.banned.clone(), ..Limits::default() }.serve(&kept.split)
-        };
-        let moves = Difference::of(&entry(before), &entry(after)).moves;
-        Self { release: found.release.id(), dry_run, control: control.clone(), moves, told: None }
-    }
-
-    /// With what to say instead of who moves.
-    pub(super) fn telling(self, told: Option<String>) -> Self {
-        Self { told, ..self }
-    }
-
     pub(super) fn print(&self, output: Output) -> Result<(), Failure> {
         match output {
             Output::Text => print(&self.to_string()),

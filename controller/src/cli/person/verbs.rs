@@ -1,13 +1,10 @@
 //! The verbs.
 
-use std::collections::BTreeMap;
-
 use clap::Args;
 use serin_config::Weight as Share;
-use serin_release::lifecycle::control::{Approval, Control, Hold, HoldKind};
-use serin_release::lifecycle::run::RunState;
+use serin_release::lifecycle::verb::Verb;
 
-use super::{Found, Named, Said, say};
+use super::{Named, say};
 use crate::cli::{Failure, complete};
 
 /// Send everybody of a canary back to stable, at once. Its people come back to it when the rollback is taken back.
@@ -96,131 +93,38 @@ fn share(text: &str) -> Result<(String, Share), String> {
     Ok((version.to_owned(), weight.parse().map_err(|error: serin_config::WeightError| error.to_string())?))
 }
 
-/// A version that the release has.
-fn known(found: &Found, version: &str, with_stable: bool) -> Result<(), Failure> {
-    let spec = &found.release.spec;
-    let canaries = spec.canaries.iter().map(|canary| canary.version.as_str());
-    let versions: Vec<&str> = with_stable.then_some(spec.stable.version.as_str()).into_iter().chain(canaries).collect();
-    match versions.contains(&version) {
-        true => Ok(()),
-        false => Err(Failure::Invalid(format!(
-            "`{version}` is not a {} of {}; use one of {}",
-            if with_stable { "version" } else { "canary" },
-            found.release.id(),
-            versions.join(", ")
-        ))),
-    }
-}
-
-fn with_hold(found: &Found, kind: HoldKind, version: Option<String>, weights: BTreeMap<String, Share>) -> Control {
-    Control { hold: Some(Hold { kind, version, weights }), ..found.control.clone() }
-}
-
 impl Rollback {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| {
-            self.version.iter().try_for_each(|version| known(found, version, false))?;
-            let control = with_hold(found, HoldKind::Rollback, self.version.clone(), BTreeMap::new());
-            // A rollback asks nothing.
-            Ok(Said { control, question: None, answer: None })
-        })
+        say(&self.named, &Verb::Rollback { version: self.version.clone() })
     }
 }
 
 impl Takeover {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| {
-            known(found, &self.version, true)?;
-            let versions = found.release.status.iter().flat_map(|status| &status.versions);
-            let is_ready = versions.into_iter().find(|own| own.version == self.version).is_none_or(|own| own.ready > 0);
-            if !is_ready && !self.anyway {
-                return Err(Failure::Invalid(format!(
-                    "{}: no pod of {} is ready, so that nobody would get it; wait for its pods, or pass --anyway",
-                    found.release.id(),
-                    self.version
-                )));
-            }
-            let control = with_hold(found, HoldKind::Takeover, Some(self.version.clone()), BTreeMap::new());
-            let question = format!("{} gets everybody, and the split is kept for when that is taken back. ", self.version);
-            Ok(Said { control, question: Some(question), answer: None })
-        })
+        say(&self.named, &Verb::Takeover { version: self.version.clone(), anyway: self.anyway })
     }
 }
 
 impl Weight {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| {
-            self.weights.iter().try_for_each(|(version, _)| known(found, version, false))?;
-            let sum: u32 = self.weights.iter().map(|(_, weight)| weight.buckets()).sum();
-            if sum > Share::ALL.buckets() {
-                return Err(Failure::Invalid(
-                    "the weights sum to more than 100%; lower one, stable gets what they leave over".to_owned(),
-                ));
-            }
-            let weights: BTreeMap<String, Share> = self.weights.iter().cloned().collect();
-            let before = found.weights();
-            let shrinks =
-                before.iter().any(|(version, buckets)| weights.get(version).map_or(0, |weight| weight.buckets()) < *buckets);
-            let question = shrinks.then(|| "People leave a canary. ".to_owned());
-            Ok(Said { control: with_hold(found, HoldKind::Weights, None, weights), question, answer: None })
-        })
+        say(&self.named, &Verb::Weight { weights: self.weights.iter().cloned().collect() })
     }
 }
 
 impl Pause {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| {
-            let control = Control { paused: true, ..found.control.clone() };
-            Ok(Said { control, question: None, answer: None })
-        })
+        say(&self.named, &Verb::Pause)
     }
 }
 
 impl Resume {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| {
-            let question = "The spec acts again. ".to_owned();
-            let attempt = found.control.attempt + u32::from(self.retry);
-            let control = Control { hold: None, paused: false, attempt, ..found.control.clone() };
-            Ok(Said { control, question: Some(question), answer: None })
-        })
+        say(&self.named, &Verb::Resume { retry: self.retry })
     }
 }
 
 impl Approve {
     pub(in crate::cli) fn run(&self) -> Result<(), Failure> {
-        say(&self.named, |found| {
-            let invalid = |cause: String| Failure::Invalid(format!("{}: {cause}", found.release.id()));
-            let run = found.release.status.as_ref().and_then(|status| status.run.as_ref());
-            let unknown = match found.release.spec.steps.is_empty() {
-                true => "it has no steps, so nothing waits for an approval",
-                false => {
-                    "how far its steps have come is not known; wait until they have begun, and for a file pass the --state-dir of its `serin standalone`"
-                }
-            };
-            let run = run.ok_or_else(|| invalid(unknown.to_owned()))?;
-            let step = match self.step {
-                Some(step) => step.checked_sub(1),
-                None if run.state == RunState::AwaitingApproval => Some(run.step),
-                None => {
-                    let next = if run.next.is_empty() { String::new() } else { format!(", then {}", run.next) };
-                    return Err(invalid(format!("nothing waits for an approval: the steps are {:?}{next}", run.state)));
-                }
-            };
-            let steps = &found.release.spec.steps;
-            let asked =
-                |step: &u32| usize::try_from(*step).ok().and_then(|at| steps.get(at)).is_some_and(|step| step.approve);
-            let step = step.filter(asked).ok_or_else(|| {
-                let number = self.step.unwrap_or_default();
-                invalid(format!("step {number} of {} needs no approval; see `approve` in spec.steps", steps.len()))
-            })?;
-            let approval = Approval { run: run.id.clone(), step };
-            // Approvals of other runs mean nothing any more.
-            let mut approved: Vec<Approval> = found.control.approved.clone();
-            approved.retain(|one| one.run == run.id && *one != approval);
-            approved.push(approval);
-            let answer = format!("{}: step {} of {} is approved\n", found.release.id(), step + 1, steps.len());
-            Ok(Said { control: Control { approved, ..found.control.clone() }, question: None, answer: Some(answer) })
-        })
+        say(&self.named, &Verb::Approve { step: self.step })
     }
 }

@@ -6,50 +6,31 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use clap::Args;
 use serin_release::api::API_VERSION;
 use serin_release::api::v1alpha1::{CanaryRelease, ControlStatus, Status};
 use serin_release::file::{self, Controls, Manifest};
 use serin_release::lifecycle::control::{CanaryControl, Control};
 use serin_release::{Kept, Problem};
 
-use super::{DryRun, Found, Keeper, Named, Written};
+use super::{Found, Keeper, Written};
 use crate::cli::Failure;
 use crate::standalone;
 
-/// Which files hold a release and what people say of it.
-#[derive(Args, Clone, Debug)]
-pub(super) struct InFiles {
-    /// FILE of `serin standalone` with the release, instead of a cluster.
-    #[cfg_attr(
-        feature = "cluster",
-        arg(short = 'f', long = "file", value_name = "FILE", requires = "control", conflicts_with_all = CLUSTER)
-    )]
-    #[cfg_attr(not(feature = "cluster"), arg(short = 'f', long = "file", value_name = "FILE", required = true))]
-    file: Option<PathBuf>,
-    /// File with the CanaryControls of FILE, which `serin standalone` has as --control: it is written, and made where it is missing.
-    #[cfg_attr(feature = "cluster", arg(long, value_name = "CONTROL", requires = "file", conflicts_with_all = CLUSTER))]
-    #[cfg_attr(not(feature = "cluster"), arg(long, value_name = "CONTROL", required = true))]
-    control: Option<PathBuf>,
-    /// State directory of `serin standalone`, which knows how far steps have come [default: as `serin standalone` has it].
-    #[arg(long, value_name = "DIR", env = "SERIN_STATE_DIR")]
-    state_dir: Option<PathBuf>,
-}
-
-/// What belongs to a cluster.
-#[cfg(feature = "cluster")]
-const CLUSTER: [&str; 4] = ["namespace", "context", "kubeconfig", "timeout"];
-
 /// A release of a file.
-pub(super) struct Files {
-    name: String,
-    file: PathBuf,
-    control: PathBuf,
-    state_dir: Option<PathBuf>,
+#[derive(Clone, Debug)]
+pub(crate) struct Files {
+    /// The release, as `NAME` or `NAMESPACE/NAME`.
+    pub(crate) name: String,
+    /// FILE.
+    pub(crate) file: PathBuf,
+    /// What people say of its releases.
+    pub(crate) control: PathBuf,
+    /// The state directory, where it is named.
+    pub(crate) state_dir: Option<PathBuf>,
 }
 
 /// What was read of the file of controls.
-pub(super) struct Read {
+pub(crate) struct Read {
     /// The release, as `NAMESPACE/NAME`.
     release: CanaryRelease,
     /// The bytes, which alone are replaced; `None` where there is no such file.
@@ -57,16 +38,6 @@ pub(super) struct Read {
 }
 
 impl Files {
-    /// The files that are named; `None` where it is about a cluster.
-    pub(super) fn of(named: &Named) -> Result<Option<Self>, Failure> {
-        let InFiles { file: Some(file), control: Some(control), state_dir } = named.files.clone() else { return Ok(None) };
-        if named.dry_run == DryRun::Server {
-            let words = "--dry-run=server asks an API server, and files have none; use --dry-run=client";
-            return Err(Failure::Invalid(words.to_owned()));
-        }
-        Ok(Some(Self { name: named.name.clone(), file, control, state_dir }))
-    }
-
     /// The release of the name among those of the file.
     fn release(&self, manifest: &Manifest) -> Result<CanaryRelease, Failure> {
         let matches = |release: &&CanaryRelease| release.id() == self.name || release.metadata.name == self.name;
@@ -133,8 +104,8 @@ impl Files {
     }
 }
 
-/// What is kept of a release, as a status says it.
-fn status(kept: &Kept, word: &Control) -> Status {
+/// What a person said, as a status says it.
+pub(crate) fn status_of(word: &Control) -> Status {
     let hold = word.hold.as_ref();
     let control = ControlStatus {
         kind: hold.map(|hold| hold.kind),
@@ -143,8 +114,12 @@ fn status(kept: &Kept, word: &Control) -> Status {
         paused: word.paused,
         ..ControlStatus::default()
     };
-    let (allocation, run) = (kept.allocation.clone(), kept.run.clone());
-    Status { allocation, run, control: Some(control), ..Status::default() }
+    Status { control: Some(control), ..Status::default() }
+}
+
+/// What is kept of a release, as a status says it.
+fn status(kept: &Kept, word: &Control) -> Status {
+    Status { allocation: kept.allocation.clone(), run: kept.run.clone(), ..status_of(word) }
 }
 
 impl Keeper for Files {

@@ -10,8 +10,8 @@ use serin_mesh::word::Word;
 use serin_mesh::{Kind, Name};
 use serin_release::lifecycle::control::Control;
 
-use super::{Found, Keeper, Named, Written};
-use crate::cli::cluster::Connection;
+use super::{Found, Keeper, Written};
+use crate::cli::cluster::{Connection, Place};
 use crate::cli::{Failure, report_warning};
 use crate::cluster::convert::{api_resource, from_dynamic};
 
@@ -19,25 +19,25 @@ use crate::cluster::convert::{api_resource, from_dynamic};
 const APART: Duration = Duration::from_millis(50);
 
 /// A release of a cluster.
-pub(super) struct Cluster {
+pub(crate) struct Cluster {
     connection: Connection,
     name: Name,
     timeout: Duration,
 }
 
 /// What was read of a release.
-pub(super) struct Read {
+pub(crate) struct Read {
     uid: String,
     /// The control as it was read: only this one is replaced.
     object: Option<DynamicObject>,
 }
 
 impl Cluster {
-    /// Connects to the cluster that is named.
-    pub(super) fn connect(named: &Named) -> Result<Self, Failure> {
-        let connection = Connection::open(&named.place)?;
-        let name = connection.name(&named.name);
-        Ok(Self { connection, name, timeout: Duration::from_secs(named.timeout) })
+    /// Connects to the cluster that is named; so many seconds are waited until the controller has seen a word.
+    pub(crate) fn connect(place: &Place, name: &str, seconds: u64) -> Result<Self, Failure> {
+        let connection = Connection::open(place)?;
+        let name = connection.name(name);
+        Ok(Self { connection, name, timeout: Duration::from_secs(seconds) })
     }
 
     /// A control that goes with its release.

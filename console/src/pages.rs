@@ -1,0 +1,128 @@
+//! What pages show, and their HTML.
+
+pub mod list;
+pub mod release;
+pub mod word;
+
+mod filters;
+
+use askama::Template;
+use serin_release::api::v1alpha1::Phase;
+
+use crate::frame::Frame;
+use list::List;
+use release::Release;
+use word::Preview;
+
+/// The names of all phases, for a choice.
+fn phases() -> [&'static str; Phase::ALL.len()] {
+    Phase::ALL.map(Phase::name)
+}
+
+/// What is wrong when a page cannot be written: nothing that a person could cause.
+pub type Written = Result<String, askama::Error>;
+
+#[derive(Template)]
+#[template(path = "list.html")]
+struct ListPage<'a> {
+    frame: &'a Frame,
+    list: &'a List,
+}
+
+#[derive(Template)]
+#[template(path = "list_live.html")]
+struct ListLive<'a> {
+    frame: &'a Frame,
+    list: &'a List,
+}
+
+#[derive(Template)]
+#[template(path = "release.html")]
+struct ReleasePage<'a> {
+    frame: &'a Frame,
+    release: &'a Release,
+}
+
+#[derive(Template)]
+#[template(path = "release_live.html")]
+struct ReleaseLive<'a> {
+    release: &'a Release,
+}
+
+#[derive(Template)]
+#[template(path = "preview.html")]
+struct PreviewPage<'a> {
+    frame: &'a Frame,
+    preview: &'a Preview,
+}
+
+#[derive(Template)]
+#[template(path = "preview_part.html")]
+struct PreviewPart<'a> {
+    frame: &'a Frame,
+    preview: &'a Preview,
+}
+
+#[derive(Template)]
+#[template(path = "problem.html")]
+struct ProblemPage<'a> {
+    frame: &'a Frame,
+    title: &'a str,
+    sentence: &'a str,
+}
+
+/// The list as a page.
+///
+/// # Errors
+/// See [`Written`].
+pub fn list(frame: &Frame, list: &List) -> Written {
+    ListPage { frame, list }.render()
+}
+
+/// The part of the list that follows its stream.
+///
+/// # Errors
+/// See [`Written`].
+pub fn list_live(frame: &Frame, list: &List) -> Written {
+    ListLive { frame, list }.render()
+}
+
+/// A release as a page.
+///
+/// # Errors
+/// See [`Written`].
+pub fn release(frame: &Frame, release: &Release) -> Written {
+    ReleasePage { frame, release }.render()
+}
+
+/// The part of a release that follows its stream: nothing in it depends on who looks.
+///
+/// # Errors
+/// See [`Written`].
+pub fn release_live(release: &Release) -> Written {
+    ReleaseLive { release }.render()
+}
+
+/// What a word comes to, as a page that asks.
+///
+/// # Errors
+/// See [`Written`].
+pub fn preview(frame: &Frame, preview: &Preview) -> Written {
+    PreviewPage { frame, preview }.render()
+}
+
+/// The same as a part of the release's page.
+///
+/// # Errors
+/// See [`Written`].
+pub fn preview_part(frame: &Frame, preview: &Preview) -> Written {
+    PreviewPart { frame, preview }.render()
+}
+
+/// What went wrong, in a sentence.
+///
+/// # Errors
+/// See [`Written`].
+pub fn problem(frame: &Frame, title: &str, sentence: &str) -> Written {
+    ProblemPage { frame, title, sentence }.render()
+}

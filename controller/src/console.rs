@@ -1,0 +1,87 @@
+//! The console: pages over a home, which is where releases live.
+//!
+//! ```text
+//! request ─ guard: Host, same origin, headers ─► page ─ console/ (pure) ─► HTML, JSON
+//!                                              ├► stream: one task renders each part for all who look at it
+//!                                              └► act ─ the home writes a person's word ─► 303, or 422, 403, 409 with a sentence
+//! ```
+
+mod act;
+mod answer;
+mod guard;
+pub(crate) mod home;
+mod live;
+mod pages;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+use tokio::net::TcpListener;
+use tower_http::compression::CompressionLayer;
+
+use crate::cli::{Failure, say};
+use guard::Hosts;
+use home::Home;
+use live::Streams;
+
+/// How a console is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Where it listens.
+    pub(crate) listen: SocketAddr,
+    /// Names by which browsers may ask for it, beside those of this machine.
+    pub(crate) hosts: Vec<String>,
+    /// What comes before each path: empty, or such as `/serin`.
+    pub(crate) base: String,
+    /// Whether nothing can be done.
+    pub(crate) read_only: bool,
+}
+
+/// A console over a home.
+struct Console<H> {
+    home: H,
+    settings: Settings,
+    streams: Streams,
+}
+
+/// The pages of a home.
+fn router<H: Home>(home: H, settings: Settings) -> Router {
+    let hosts = Hosts::new(&settings);
+    let (base, read_only) = (settings.base.clone(), settings.read_only);
+    let console = Arc::new(Console { home, settings, streams: Streams::default() });
+    let mut pages = Router::new()
+        .route("/", get(pages::start))
+        .route("/releases", get(pages::list::<H>))
+        .route("/releases.json", get(pages::list_json::<H>))
+        .route("/releases/live", get(live::list::<H>))
+        .route("/releases/{namespace}/{name}", get(pages::release::<H>))
+        .route("/releases/{namespace}/{name}/live", get(live::release::<H>))
+        .route("/assets/{name}", get(pages::asset))
+        .route("/healthz", get(pages::healthz))
+        .route("/readyz", get(pages::readyz::<H>));
+    // A console that only shows has no route that changes anything.
+    if !read_only {
+        pages = pages
+            .route("/releases/{namespace}/{name}/preview", post(act::preview::<H>))
+            .route("/releases/{namespace}/{name}/{action}", post(act::act::<H>));
+    }
+    let pages = pages.fallback(pages::nowhere::<H>).with_state(console);
+    let all = if base.is_empty() { pages } else { Router::new().nest(&base, pages) };
+    all.layer(CompressionLayer::new()).layer(axum::middleware::from_fn_with_state(Arc::new(hosts), guard::guard))
+}
+
+/// Serves the pages of a home as long as the process lives, and says where.
+pub(crate) async fn serve<H: Home>(home: H, settings: Settings) -> Result<(), Failure> {
+    let Settings { listen, base, .. } = settings.clone();
+    let listener = TcpListener::bind(listen).await.map_err(|error| {
+        Failure::Failed(format!("the console cannot listen on `{listen}`: {error}; use another address"))
+    })?;
+    let address = listener.local_addr().unwrap_or(listen);
+    let router = router(home, settings);
+    // An accept that fails is tried again inside; it ends with the process.
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    say(&format!("console at http://{address}{base}/"));
+    Ok(())
+}
