@@ -1,5 +1,7 @@
 //! What pages show, and their HTML.
 
+pub mod edit;
+pub mod explain;
 pub mod list;
 pub mod release;
 pub mod word;
@@ -10,6 +12,8 @@ use askama::Template;
 use serin_release::api::v1alpha1::Phase;
 
 use crate::frame::Frame;
+use edit::Edit;
+use explain::Explain;
 use list::List;
 use release::Release;
 use word::Preview;
@@ -61,6 +65,33 @@ struct PreviewPage<'a> {
 struct PreviewPart<'a> {
     frame: &'a Frame,
     preview: &'a Preview,
+}
+
+#[derive(Template)]
+#[template(path = "explain.html")]
+struct ExplainPage<'a> {
+    frame: &'a Frame,
+    explain: &'a Explain,
+}
+
+#[derive(Template)]
+#[template(path = "explain_part.html")]
+struct ExplainPart<'a> {
+    frame: &'a Frame,
+    explain: &'a Explain,
+}
+
+#[derive(Template)]
+#[template(path = "edit.html")]
+struct EditPage<'a> {
+    frame: &'a Frame,
+    edit: &'a Edit,
+}
+
+#[derive(Template)]
+#[template(path = "edit_part.html")]
+struct EditPart<'a> {
+    edit: &'a Edit,
 }
 
 #[derive(Template)]
@@ -117,6 +148,38 @@ pub fn preview(frame: &Frame, preview: &Preview) -> Written {
 /// See [`Written`].
 pub fn preview_part(frame: &Frame, preview: &Preview) -> Written {
     PreviewPart { frame, preview }.render()
+}
+
+/// Why a request gets its version.
+///
+/// # Errors
+/// See [`Written`].
+pub fn explain(frame: &Frame, explain: &Explain) -> Written {
+    ExplainPage { frame, explain }.render()
+}
+
+/// The answer alone.
+///
+/// # Errors
+/// See [`Written`].
+pub fn explain_part(frame: &Frame, explain: &Explain) -> Written {
+    ExplainPart { frame, explain }.render()
+}
+
+/// A release to be changed, or made.
+///
+/// # Errors
+/// See [`Written`].
+pub fn edit(frame: &Frame, edit: &Edit) -> Written {
+    EditPage { frame, edit }.render()
+}
+
+/// What its text would come to alone.
+///
+/// # Errors
+/// See [`Written`].
+pub fn edit_part(edit: &Edit) -> Written {
+    EditPart { edit }.render()
 }
 
 /// What went wrong, in a sentence.

@@ -15,7 +15,7 @@ mod delete;
 mod diff;
 #[cfg(feature = "cluster")]
 mod document;
-mod explain;
+pub(crate) mod explain;
 #[cfg(feature = "cluster")]
 mod finish;
 #[cfg(feature = "cluster")]

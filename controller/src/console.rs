@@ -8,6 +8,8 @@
 
 mod act;
 mod answer;
+mod edit;
+mod explain;
 mod guard;
 pub(crate) mod home;
 mod live;
@@ -58,6 +60,10 @@ fn router<H: Home>(home: H, settings: Settings) -> Router {
         .route("/releases/live", get(live::list::<H>))
         .route("/releases/{namespace}/{name}", get(pages::release::<H>))
         .route("/releases/{namespace}/{name}/live", get(live::release::<H>))
+        .route("/releases/{namespace}/{name}/edit", get(edit::form::<H>))
+        .route("/releases/{namespace}/{name}/explain", get(explain::form::<H>).post(explain::ask::<H>))
+        .route("/explain", get(explain::form::<H>).post(explain::ask::<H>))
+        .route("/new", get(edit::form::<H>))
         .route("/assets/{name}", get(pages::asset))
         .route("/healthz", get(pages::healthz))
         .route("/readyz", get(pages::readyz::<H>));
@@ -65,7 +71,12 @@ fn router<H: Home>(home: H, settings: Settings) -> Router {
     if !read_only {
         pages = pages
             .route("/releases/{namespace}/{name}/preview", post(act::preview::<H>))
-            .route("/releases/{namespace}/{name}/{action}", post(act::act::<H>));
+            .route("/releases/{namespace}/{name}/edit", post(edit::save::<H>))
+            .route("/releases/{namespace}/{name}/edit/preview", post(edit::preview::<H>))
+            .route("/releases/{namespace}/{name}/delete", post(edit::delete::<H>))
+            .route("/releases/{namespace}/{name}/{action}", post(act::act::<H>))
+            .route("/new", post(edit::save::<H>))
+            .route("/new/preview", post(edit::preview::<H>));
     }
     let pages = pages.fallback(pages::nowhere::<H>).with_state(console);
     let all = if base.is_empty() { pages } else { Router::new().nest(&base, pages) };

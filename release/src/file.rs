@@ -1,6 +1,7 @@
 //! FILE of the command line: YAML documents, or a split document in JSON.
 
 mod controls;
+pub mod documents;
 mod object;
 
 pub use controls::Controls;

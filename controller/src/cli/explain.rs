@@ -7,8 +7,8 @@ mod note;
 #[cfg(feature = "cluster")]
 mod published;
 mod readiness;
-pub(super) mod request;
-pub(super) mod subject;
+pub(crate) mod request;
+pub(crate) mod subject;
 
 use std::fs;
 use std::io;

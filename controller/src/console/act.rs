@@ -61,13 +61,17 @@ pub(super) async fn act<H: Home>(
         let frame = console.frame(&who);
         return page(StatusCode::CONFLICT, pages::preview(&frame, &preview));
     }
+    let before = console.revision();
     let said = match verb(&action, &fields) {
         Ok(verb) => console.home.say(&who, &id, verb, fields.get("because").cloned().unwrap_or_default()).await,
         Err(sentence) => Err(Refusal::Invalid(sentence)),
     };
     let frame = console.frame(&who);
     match said {
-        Ok(()) => Redirect::to(&format!("{}/releases/{id}", frame.base)).into_response(),
+        Ok(()) => {
+            console.until_seen(before).await;
+            Redirect::to(&format!("{}/releases/{id}", frame.base)).into_response()
+        }
         Err(Refusal::Invalid(_)) => shown(&console, &headers, &Preview::new(&subject, &action, &fields, Timestamp::now())),
         Err(Refusal::Conflict(sentence)) => problem(StatusCode::CONFLICT, &frame, "Somebody else was faster", &sentence),
         Err(Refusal::Failed(sentence)) => problem(StatusCode::BAD_GATEWAY, &frame, "It was not written", &sentence),

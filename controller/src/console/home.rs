@@ -5,9 +5,13 @@ use std::sync::Arc;
 
 use serin_console::figures::Figures;
 use serin_console::frame::{Has, May};
+use serin_console::pages::edit::Tried;
+use serin_console::pages::explain::{self, Explained};
 use serin_console::snapshot::Snapshot;
 use serin_release::lifecycle::verb::Verb;
 use tokio::sync::watch;
+
+use crate::cli::explain::request::Asked;
 
 /// Who asks.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,6 +31,17 @@ pub(crate) enum Refusal {
     Failed(String),
 }
 
+/// A text in the place of what was there.
+#[derive(Clone, Debug)]
+pub(crate) struct Change {
+    /// The release, as `NAMESPACE/NAME`; `None` for one that is made.
+    pub(crate) release: Option<String>,
+    /// What was there when it was read.
+    pub(crate) before: String,
+    /// The text; `None` takes the release away.
+    pub(crate) text: Option<String>,
+}
+
 /// Where releases live.
 pub(crate) trait Home: Send + Sync + 'static {
     /// What it is, for people.
@@ -39,6 +54,16 @@ pub(crate) trait Home: Send + Sync + 'static {
     fn figures(&self) -> watch::Receiver<Arc<Figures>>;
     /// What somebody may do about a release.
     fn may(&self, who: &Who, release: &str) -> impl Future<Output = May> + Send;
+    /// A release as its owner wrote it, as YAML.
+    fn text(&self, who: &Who, release: &str) -> impl Future<Output = Result<String, Refusal>> + Send;
+    /// What a text would come to. Nothing is written.
+    fn attempt(&self, who: &Who, release: Option<&str>, text: &str) -> impl Future<Output = Result<Tried, Refusal>> + Send;
+    /// Writes what its owner wants, with that person's rights, and says which release it is.
+    fn change(&self, who: &Who, change: Change) -> impl Future<Output = Result<String, Refusal>> + Send;
+    /// Why a request would get its version.
+    fn explain(&self, asked: Asked) -> impl Future<Output = Result<Explained, String>> + Send;
+    /// The command that explains the same.
+    fn command(&self, asked: &explain::Asked) -> String;
     /// Writes a person's word about a release, with that person's rights.
     fn say(&self, who: &Who, release: &str, verb: Verb, because: String)
     -> impl Future<Output = Result<(), Refusal>> + Send;

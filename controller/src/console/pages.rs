@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::{OriginalUri, Path, Query, State};
 use axum::http::{StatusCode, header};
@@ -19,6 +20,9 @@ use super::home::{Home, Who};
 
 /// The fields of a query.
 pub(super) type Fields = Query<BTreeMap<String, String>>;
+
+/// So long a page waits for what was written to be seen.
+const PATIENCE: Duration = Duration::from_secs(3);
 
 /// Behind a name it asks for the twin of a page.
 const JSON: &str = ".json";
@@ -47,6 +51,19 @@ impl<H: Home> Console<H> {
             true => May::nothing("this console only shows: it was started to be read only"),
             false => self.home.may(who, id).await,
         }
+    }
+
+    /// Waits until what was written is seen, as long as a person waits for a page.
+    pub(super) async fn until_seen(&self, revision: u64) {
+        let mut snapshots = self.home.snapshots();
+        let seen = snapshots.wait_for(|snapshot| snapshot.revision > revision);
+        // Later the page shows it by itself.
+        let _ = tokio::time::timeout(PATIENCE, seen).await;
+    }
+
+    /// The number of what is seen now.
+    pub(super) fn revision(&self) -> u64 {
+        self.home.snapshots().borrow().revision
     }
 
     /// There is no such release.

@@ -70,38 +70,39 @@ impl Files {
     fn cannot(&self, what: &str, error: impl std::fmt::Display) -> Failure {
         Failure::Failed(format!("{}: cannot be {what}: {error}", self.control.display()))
     }
+}
 
-    fn bytes(&self) -> Result<Option<Vec<u8>>, Failure> {
-        match fs::read(&self.control) {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(self.cannot("read", error)),
-        }
+/// The bytes of a file; `None` where there is none.
+pub(crate) fn bytes_of(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::Failed(format!("{}: cannot be read: {error}", path.display()))),
     }
+}
 
-    /// Puts a text in the place of another in one step, unless that has changed. False where it has.
-    fn replace(&self, before: Option<&[u8]>, text: &str) -> Result<bool, Failure> {
-        let written = |error: std::io::Error| self.cannot("written", error);
-        // What a link leads to is written, and the link stays.
-        let path = self.control.canonicalize().unwrap_or_else(|_| self.control.clone());
-        let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        // One writer at a time, by a lock that leaves no file behind.
-        let lock = File::open(parent).map_err(written)?;
-        lock.lock().map_err(written)?;
-        if self.bytes()?.as_deref() != before {
-            return Ok(false);
-        }
-        // As any new file: whoever runs `serin standalone` has to read it.
-        let mut new = tempfile::Builder::new();
-        let mut new = new.permissions(Permissions::from_mode(0o666)).tempfile_in(parent).map_err(written)?;
-        if let Ok(old) = fs::metadata(&path) {
-            new.as_file().set_permissions(old.permissions()).map_err(written)?;
-        }
-        new.write_all(text.as_bytes()).map_err(written)?;
-        new.as_file().sync_data().map_err(written)?;
-        new.persist(&path).map_err(|error| written(error.error))?;
-        Ok(true)
+/// Puts a text in the place of another in one step, unless that has changed. False where it has.
+pub(crate) fn replace(file: &Path, before: Option<&[u8]>, text: &str) -> Result<bool, Failure> {
+    let written = |error: std::io::Error| Failure::Failed(format!("{}: cannot be written: {error}", file.display()));
+    // What a link leads to is written, and the link stays.
+    let path = file.canonicalize().unwrap_or_else(|_| file.to_owned());
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    // One writer at a time, by a lock that leaves no file behind.
+    let lock = File::open(parent).map_err(written)?;
+    lock.lock().map_err(written)?;
+    if bytes_of(file)?.as_deref() != before {
+        return Ok(false);
     }
+    // As any new file: whoever runs `serin standalone` has to read it.
+    let mut new = tempfile::Builder::new();
+    let mut new = new.permissions(Permissions::from_mode(0o666)).tempfile_in(parent).map_err(written)?;
+    if let Ok(old) = fs::metadata(&path) {
+        new.as_file().set_permissions(old.permissions()).map_err(written)?;
+    }
+    new.write_all(text.as_bytes()).map_err(written)?;
+    new.as_file().sync_data().map_err(written)?;
+    new.persist(&path).map_err(|error| written(error.error))?;
+    Ok(true)
 }
 
 /// What a person said, as a status says it.
@@ -128,7 +129,7 @@ impl Keeper for Files {
     fn find(&self) -> Result<(Found, Read), Failure> {
         let manifest = standalone::manifest(&self.file)?;
         let mut release = self.release(&manifest)?;
-        let bytes = self.bytes()?;
+        let bytes = bytes_of(&self.control)?;
         let controls = self.controls(bytes.as_deref())?;
         if release.word.is_some() {
             let problem = "FILE has a CanaryControl of this release itself, and only one may speak of it";
@@ -160,7 +161,7 @@ impl Keeper for Files {
         if new.of(&release.id()) != Some(control) || others(&old) != others(&new) {
             return Err(self.cannot("written", "it would say something else; write the CanaryControl by hand"));
         }
-        Ok(if self.replace(bytes.as_deref(), &text)? { Written::Whole(0) } else { Written::Outdated })
+        Ok(if replace(&self.control, bytes.as_deref(), &text)? { Written::Whole(0) } else { Written::Outdated })
     }
 
     fn wait(&self, _generation: i64) -> Result<(), Failure> {

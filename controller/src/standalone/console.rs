@@ -1,6 +1,9 @@
 //! `serin standalone` as a home of the console: releases are those of FILE, and words go into CONTROL.
 
+mod edit;
+
 use std::collections::BTreeMap;
+use std::fs::OpenOptions;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -10,6 +13,8 @@ use jiff::Timestamp;
 use serin_config::Weight;
 use serin_console::figures::Figures;
 use serin_console::frame::{Has, May};
+use serin_console::pages::edit::Tried;
+use serin_console::pages::explain::{self, Explained};
 use serin_console::snapshot::{Endpoint, Service, Snapshot, Subject, shares};
 use serin_release::Kept;
 use serin_release::api::v1alpha1::{CanaryRelease, HistoryEntry, Phase, Status, VersionStatus};
@@ -19,14 +24,17 @@ use serin_release::lifecycle::verb::Verb;
 use tokio::sync::watch;
 
 use super::files::aside;
-use super::message;
 use super::resolve::Served;
 use super::text::Source;
+use super::{Proxied, message};
 use crate::cli::Failure;
+use crate::cli::explain::request::Asked;
+use crate::cli::explain::subject::Subject as Explaining;
 use crate::console::Settings;
-use crate::console::home::{Home, Refusal, Who};
+use crate::console::home::{Change, Home, Refusal, Who};
 use crate::keeper::files::Files;
 use crate::keeper::{self, Keeper};
+use edit::Editor;
 
 /// How the console is served.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +76,7 @@ impl Arguments {
 pub(super) struct Shown {
     is_on: bool,
     snapshots: watch::Sender<Arc<Snapshot>>,
+    served: watch::Sender<Option<Arc<Served>>>,
     history: BTreeMap<String, Vec<HistoryEntry>>,
 }
 
@@ -82,8 +91,13 @@ impl Shown {
         self.snapshots.subscribe()
     }
 
+    /// What is served, as it changes.
+    pub(super) fn served(&self) -> watch::Receiver<Option<Arc<Served>>> {
+        self.served.subscribe()
+    }
+
     /// Shows what is served now, and what happened on the way there.
-    pub(super) fn serve(&mut self, served: &Served) {
+    pub(super) fn serve(&mut self, served: &Arc<Served>) {
         if !self.is_on {
             return;
         }
@@ -99,6 +113,7 @@ impl Shown {
             (id, Arc::new(subject))
         });
         let releases: BTreeMap<_, _> = releases.collect();
+        self.served.send_replace(Some(Arc::clone(served)));
         self.snapshots.send_modify(|snapshot| {
             let revision = snapshot.revision + 1;
             *snapshot = Arc::new(Snapshot { revision, releases, notices: served.warnings.clone() });
@@ -181,6 +196,18 @@ pub(super) struct Standalone {
     pub(super) state_dir: PathBuf,
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) figures: watch::Receiver<Arc<Figures>>,
+    pub(super) served: watch::Receiver<Option<Arc<Served>>>,
+}
+
+impl Standalone {
+    fn editor(&self) -> Editor {
+        Editor { source: self.source.clone(), state_dir: self.state_dir.clone() }
+    }
+}
+
+/// What was done aside, or why not.
+async fn done<T: Send + 'static>(job: impl FnOnce() -> Result<T, Refusal> + Send + 'static) -> Result<T, Refusal> {
+    aside(job).await.unwrap_or_else(|failure| Err(Refusal::Failed(message(failure))))
 }
 
 impl Home for Standalone {
@@ -202,7 +229,43 @@ impl Home for Standalone {
 
     async fn may(&self, _who: &Who, _release: &str) -> May {
         let none = || Some("start `serin standalone` with --control FILE, into which words are written".to_owned());
-        May { speak: self.source.control.is_none().then(none).flatten(), ..May::default() }
+        let file = self.source.file.clone();
+        let is_writable = aside(move || OpenOptions::new().append(true).open(file).map(drop)).await;
+        let fixed = match is_writable {
+            Ok(Err(error)) => Some(format!("{}: cannot be written: {error}", self.source.file.display())),
+            _ => None,
+        };
+        let (edit, create, delete) = (fixed.clone(), fixed.clone(), fixed);
+        May { speak: self.source.control.is_none().then(none).flatten(), edit, create, delete }
+    }
+
+    async fn text(&self, _who: &Who, release: &str) -> Result<String, Refusal> {
+        let (editor, release) = (self.editor(), release.to_owned());
+        done(move || editor.text(&release)).await
+    }
+
+    async fn attempt(&self, _who: &Who, release: Option<&str>, text: &str) -> Result<Tried, Refusal> {
+        let (editor, now) = (self.editor(), self.snapshots.borrow().clone());
+        let (release, text) = (release.map(str::to_owned), text.to_owned());
+        done(move || editor.attempt(release.as_deref(), &text, &now)).await
+    }
+
+    async fn change(&self, _who: &Who, change: Change) -> Result<String, Refusal> {
+        let editor = self.editor();
+        done(move || editor.change(&change)).await
+    }
+
+    async fn explain(&self, asked: Asked) -> Result<Explained, String> {
+        let served = self.served.borrow().clone().ok_or("nothing is served yet")?;
+        let Served { spec, defaults, releases, checked, .. } = &*served;
+        let (spec, defaults, releases) = (spec.clone(), defaults.clone(), releases.clone());
+        let proxied = Proxied { spec, defaults, releases, split: checked.split.clone() };
+        Explaining::of_proxied(proxied).answer(asked)
+    }
+
+    fn command(&self, asked: &explain::Asked) -> String {
+        let control = self.source.control.iter().map(|control| format!(" --control {}", control.display()));
+        format!("serin explain -f {}{} {}", self.source.file.display(), control.collect::<String>(), asked.arguments())
     }
 
     async fn say(&self, _who: &Who, release: &str, verb: Verb, because: String) -> Result<(), Refusal> {
@@ -211,14 +274,13 @@ impl Home for Standalone {
         };
         let (file, state_dir) = (self.source.file.clone(), Some(self.state_dir.clone()));
         let files = Files { name: release.to_owned(), file, control, state_dir };
-        let said = aside(move || {
-            let by = files.who()?;
-            keeper::say(&files, &verb, &by, &because)
-        });
-        match said.await.and_then(|said| said) {
-            Ok(()) => Ok(()),
-            Err(failure @ Failure::Invalid(_)) => Err(Refusal::Invalid(message(failure))),
-            Err(failure) => Err(Refusal::Failed(message(failure))),
-        }
+        done(move || {
+            let said = files.who().and_then(|by| keeper::say(&files, &verb, &by, &because));
+            said.map_err(|failure| match failure {
+                failure @ Failure::Invalid(_) => Refusal::Invalid(message(failure)),
+                failure => Refusal::Failed(message(failure)),
+            })
+        })
+        .await
     }
 }

@@ -149,6 +149,7 @@ async fn prepare(
     })
     .await??;
     check_addresses(&source.file, &served.spec).await?;
+    let served = Arc::new(served);
     let mut shown = Shown::new(console.is_some());
     shown.serve(&served);
     if let Some(settings) = console {
@@ -157,6 +158,7 @@ async fn prepare(
             state_dir: directory.path().to_owned(),
             snapshots: shown.snapshots(),
             figures: watch::Sender::default().subscribe(),
+            served: shown.served(),
         };
         console::serve(home, settings).await?;
     }
@@ -185,7 +187,7 @@ async fn prepare(
         hurry,
         metrics,
         history,
-        served: Arc::new(served),
+        served,
         seen: Seen { text, fate: Fate::Applied },
         under_way: None,
         restarted: false,

@@ -37,6 +37,11 @@ pub(super) struct Text {
 }
 
 impl Text {
+    /// A text of FILE that is written nowhere yet, beside what people say now.
+    pub(super) fn imagined(source: &Source, content: Vec<u8>) -> Self {
+        Self { content: Ok(Arc::new(content)), ..read_now(source) }
+    }
+
     /// Whether two texts are the same, whenever they were written.
     pub(super) fn says_the_same(&self, other: &Self) -> bool {
         self.content == other.content && self.control == other.control

@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use super::object::{check_foreign, display_name, id_of, not_utf8, objects, of_kind, placed, without_kind};
+use super::documents::rewritten;
+use super::object::{check_foreign, display_name, not_utf8, objects, of_kind, placed, without_kind};
 use crate::api::API_VERSION;
 use crate::lifecycle::control::{CanaryControl, Control};
 use crate::problem::{Problem, Problems};
@@ -69,55 +70,9 @@ impl Controls {
     /// # Errors
     /// The control is an item of a list, so that it has no document of its own.
     pub fn rewritten(&self, release: &str, document: &str) -> Result<String, Problem> {
-        let (mut text, mut is_there) = (String::new(), false);
-        for piece in pieces(&self.source.1) {
-            let nodes = documents(&piece).unwrap_or_default();
-            if !nodes.iter().flat_map(objects).any(|node| id_of(node).as_deref() == Some(release)) {
-                text.push_str(&piece);
-                continue;
-            }
-            if !nodes.iter().all(|node| objects(node).iter().all(|object| std::ptr::eq(*object, node))) {
-                let problem = "its CanaryControl is an item of a list, which is not written to";
-                let problem = Problem::new("", problem, "make it a document of its own, between lines of `---`");
-                return Err(problem.in_object(release).in_file(self.source.0.as_str()));
-            }
-            is_there = true;
-            let ends = piece.lines().last().is_some_and(|line| line.trim_end() == "...");
-            text.extend(head(&piece).chain([document, if ends { "...\n" } else { "" }]));
-        }
-        if !is_there {
-            let has_line = text.is_empty() || text.ends_with('\n');
-            let begin = if documents(&text).is_ok_and(|nodes| nodes.is_empty()) { "" } else { "---\n" };
-            text.extend([if has_line { "" } else { "\n" }, begin, document]);
-        }
-        Ok(text)
+        let written = rewritten(&self.source.1, ("CanaryControl", release), Some(document));
+        written.map_err(|problem| problem.in_file(self.source.0.as_str()))
     }
-}
-
-/// The documents of a text as they are written, each with the line that begins it and the line that ends it.
-fn pieces(text: &str) -> Vec<String> {
-    let (mut pieces, mut piece) = (Vec::new(), String::new());
-    for line in text.split_inclusive('\n') {
-        let begins = line.strip_prefix("---").is_some_and(|rest| rest.trim_start() != rest || rest.is_empty());
-        if begins {
-            pieces.push(std::mem::take(&mut piece));
-        }
-        piece.push_str(line);
-        if line.trim_end() == "..." {
-            pieces.push(std::mem::take(&mut piece));
-        }
-    }
-    pieces.push(piece);
-    pieces.retain(|piece| !piece.is_empty());
-    pieces
-}
-
-/// What stands before the text of a document: the line that begins it, and comments.
-fn head(piece: &str) -> impl Iterator<Item = &str> {
-    let is_free = |line: &&str| line.trim().is_empty() || line.starts_with('#');
-    let begin = piece.split_inclusive('\n').next().filter(|line| line.starts_with("---"));
-    let rest = piece.split_inclusive('\n').skip(usize::from(begin.is_some())).take_while(is_free);
-    begin.map(|_| "---\n").into_iter().chain(rest)
 }
 
 /// The control in an object; each release has one.
@@ -163,7 +118,7 @@ mod tests {
         read(text).err().unwrap_or_else(|| "valid".to_owned())
     }
 
-    fn rewritten(text: &str, name: &str, document: &str) -> String {
+    fn with(text: &str, name: &str, document: &str) -> String {
         read(text).unwrap().rewritten(&format!("shop/{name}"), document).unwrap()
     }
 
@@ -203,19 +158,19 @@ mod tests {
     #[test]
     fn one_document_is_rewritten_and_the_others_stay() {
         let new = "new: 1\n";
-        assert_eq!(rewritten("", "cart", new), new);
-        assert_eq!(rewritten("# ours\n", "cart", new), "# ours\nnew: 1\n");
+        assert_eq!(with("", "cart", new), new);
+        assert_eq!(with("# ours\n", "cart", new), "# ours\nnew: 1\n");
         let cart = of("cart", "{}");
-        assert_eq!(rewritten(&cart, "cart", new), new);
-        assert_eq!(rewritten(cart.trim_end(), "search", new), format!("{cart}---\n{new}"));
+        assert_eq!(with(&cart, "cart", new), new);
+        assert_eq!(with(cart.trim_end(), "search", new), format!("{cart}---\n{new}"));
         let search = format!("--- # search\n# of the search team\n\n{}", of("search", "{paused: true} # until May"));
         let last = "---\n".to_owned() + &of("last", "{}") + "...\n";
         let all = format!("# top\n{cart}{search}{last}");
-        assert_eq!(rewritten(&all, "cart", new), format!("# top\n{new}{search}{last}"));
-        assert_eq!(rewritten(&all, "search", new), format!("# top\n{cart}---\n# of the search team\n\n{new}{last}"));
-        assert_eq!(rewritten(&all, "last", new), format!("# top\n{cart}{search}---\n{new}...\n"));
+        assert_eq!(with(&all, "cart", new), format!("# top\n{new}{search}{last}"));
+        assert_eq!(with(&all, "search", new), format!("# top\n{cart}---\n# of the search team\n\n{new}{last}"));
+        assert_eq!(with(&all, "last", new), format!("# top\n{cart}{search}---\n{new}...\n"));
         let json = r#"{"apiVersion": "serin.dev/v1alpha1", "kind": "CanaryControl", "metadata": {"name": "cart", "namespace": "shop"}}"#;
-        assert_eq!(rewritten(json, "cart", new), new);
+        assert_eq!(with(json, "cart", new), new);
         let list = format!("kind: List\nitems: [{json}]\n");
         assert_eq!(
             read(&list).unwrap().rewritten("shop/cart", new).unwrap_err().to_string(),

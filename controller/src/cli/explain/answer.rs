@@ -50,6 +50,11 @@ impl Answer<'_> {
         format!("{id}\t{release}\t{version}\t{summary}\n{}", if steps { self.numbered() } else { String::new() })
     }
 
+    /// The steps for people.
+    pub(super) fn shown_steps(&self) -> Vec<String> {
+        self.lines().map(|line| line.to_string()).collect()
+    }
+
     fn numbered(&self) -> String {
         self.lines().zip(1..).map(|(line, number)| format!("  {number:>2}. {line}\n")).collect()
     }

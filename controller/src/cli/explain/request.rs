@@ -12,12 +12,12 @@ const LISTED: usize = 5;
 
 /// A request as it was asked for, defaults not yet filled in.
 #[derive(Clone, Debug)]
-pub(in crate::cli) struct Asked {
-    pub(in crate::cli) destination: Option<String>,
-    pub(in crate::cli) headers: Vec<Header>,
-    pub(in crate::cli) source: Option<IpAddr>,
+pub(crate) struct Asked {
+    pub(crate) destination: Option<String>,
+    pub(crate) headers: Vec<Header>,
+    pub(crate) source: Option<IpAddr>,
     /// The line of a batch: equal lines are other visits.
-    pub(in crate::cli) number: u64,
+    pub(crate) number: u64,
 }
 
 /// A file has several releases, or none, and the request does not say where it goes.
@@ -77,6 +77,11 @@ impl Unclear {
     /// For a person who can say `--destination`.
     pub(super) fn on_the_command_line(&self) -> String {
         self.text(|destination| format!("--destination {destination}"))
+    }
+
+    /// For a person with a form.
+    pub(super) fn in_a_form(&self) -> String {
+        self.text(|destination| format!("the destination `{destination}`"))
     }
 
     /// For a line of a batch.

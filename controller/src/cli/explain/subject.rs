@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, UdpSocket};
 use std::path::{Path, PathBuf};
 
 use serin_config::{CompileError, Decision, Destination, Request, RequestView, Split, Step, normalized_target};
+use serin_console::pages::explain::Explained;
 use serin_release::api::standalone::StandaloneSpec;
 use serin_release::api::v1alpha1::{CanaryRelease, Status};
 use serin_release::file::{self, Controls, File};
@@ -25,7 +26,7 @@ use crate::standalone::{self, Proxied};
 const REQUEST_ID: &str = "x-request-id";
 
 /// What requests are asked about.
-pub(in crate::cli) struct Subject {
+pub(crate) struct Subject {
     split: Split,
     /// The Envoy in front of it; without one it is a mesh's.
     standalone: Option<Proxied>,
@@ -130,6 +131,24 @@ impl Subject {
                 Ok(Self { split, standalone: None, history, by_hand, limits, as_seen })
             }
         }
+    }
+
+    /// What the Envoy of `serin standalone` serves.
+    pub(crate) fn of_proxied(proxied: Proxied) -> Self {
+        let (history, by_hand, limits) = (BTreeMap::new(), by_hand(&proxied.releases), BTreeMap::new());
+        Self { split: proxied.split.clone(), standalone: Some(proxied), history, by_hand, limits, as_seen: false }
+    }
+
+    /// Decides a request of a form, and says how.
+    pub(crate) fn answer(&self, asked: Asked) -> Result<Explained, String> {
+        let answer = self.explain(asked).map_err(|unclear| unclear.in_a_form())?;
+        let Decision { release, version, .. } = &answer.decision;
+        Ok(Explained {
+            version: version.unwrap_or_default().to_owned(),
+            release: release.unwrap_or_default().to_owned(),
+            reason: answer.decision.summary(),
+            steps: answer.shown_steps(),
+        })
     }
 
     /// A split in a mesh, without history and with all versions ready.
