@@ -172,6 +172,8 @@ pub struct Setup {
     pub open_files: Option<(u32, u32)>,
     /// Whether it follows a file of what people say, which is missing at first.
     pub control: bool,
+    /// Arguments beside the usual ones.
+    pub arguments: Vec<&'static str>,
 }
 
 impl Setup {
@@ -179,7 +181,17 @@ impl Setup {
     #[must_use]
     pub fn new(versions: Value, release: &Value) -> Self {
         let (settings, service) = (json!({}), json!({}));
-        Self { versions, release: release.clone(), settings, service, workers: 2, open_files: None, control: false }
+        let arguments = Vec::new();
+        Self {
+            versions,
+            release: release.clone(),
+            settings,
+            service,
+            workers: 2,
+            open_files: None,
+            control: false,
+            arguments,
+        }
     }
 
     /// The file's text.
@@ -258,7 +270,8 @@ impl Standalone {
             let file = [directory.join("serin.yaml").into_os_string()];
             let control = [OsString::from("--control"), directory.join("control.yaml").into_os_string()];
             let state = [OsString::from("--state-dir"), directory.join("state").into_os_string()];
-            words.chain(file).chain(state).chain(control.into_iter().filter(|_| setup.control))
+            let more = setup.arguments.iter().map(OsString::from);
+            words.chain(file).chain(state).chain(control.into_iter().filter(|_| setup.control)).chain(more)
         };
         let serin = Serin::start(arguments(directory.path()), setup.open_files)?;
         let mut running = Self { serin, _upstreams: None, directory, setup, versions: Mutex::default(), listen, admin };
@@ -319,6 +332,17 @@ impl Standalone {
     #[must_use]
     pub fn control(&self) -> PathBuf {
         self.directory.path().join("control.yaml")
+    }
+
+    /// Where its console is.
+    ///
+    /// # Errors
+    /// It was not started with one.
+    pub fn console(&self) -> Result<SocketAddr, Box<dyn Error>> {
+        let log = self.log();
+        let address = log.lines().find_map(|line| line.split_once("console at http://")).map(|(_, rest)| rest);
+        let address = address.and_then(|rest| rest.split('/').next()).ok_or_else(|| format!("no console: {log}"))?;
+        Ok(address.parse()?)
     }
 
     /// The file's text for a spec of the release.
