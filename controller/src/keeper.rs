@@ -46,15 +46,16 @@ pub(crate) trait Keeper {
 /// So often a word is said again that another person's word overtakes.
 pub(crate) const TRIES: u32 = 5;
 
-/// Says a word that was thought of: writes it beside what others said meanwhile.
-pub(crate) fn say<K: Keeper>(keeper: &K, verb: &Verb, by: &str, because: &str) -> Result<(), Failure> {
+/// Says a word that was thought of: writes it beside what others said meanwhile. False where it was said already.
+pub(crate) fn say<K: Keeper>(keeper: &K, verb: &Verb, by: &str, because: &str) -> Result<bool, Failure> {
     for _ in 0..TRIES {
         let (found, read) = keeper.find()?;
         let Said { mut control, .. } = verb.said(&found.release, &found.control).map_err(Failure::Invalid)?;
         by.clone_into(&mut control.by);
         because.clone_into(&mut control.because);
         if let Written::Whole(generation) = keeper.write(&read, &control, false)? {
-            return keeper.wait(generation);
+            keeper.wait(generation)?;
+            return Ok(control != found.control);
         }
     }
     Err(overtaken(keeper))

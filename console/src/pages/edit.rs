@@ -15,6 +15,8 @@ pub struct Tried {
     pub difference: Option<Difference>,
     /// What is allowed but perhaps not meant.
     pub warnings: Vec<String>,
+    /// Whether it says the same as before: comments alone are other ones.
+    pub same: bool,
 }
 
 /// Something that is wrong with a text.

@@ -61,15 +61,17 @@ pub(super) async fn act<H: Home>(
         let frame = console.frame(&who);
         return page(StatusCode::CONFLICT, pages::preview(&frame, &preview));
     }
-    let before = console.revision();
+    let before = subject.revision();
     let said = match verb(&action, &fields) {
         Ok(verb) => console.home.say(&who, &id, verb, fields.get("because").cloned().unwrap_or_default()).await,
         Err(sentence) => Err(Refusal::Invalid(sentence)),
     };
     let frame = console.frame(&who);
     match said {
-        Ok(()) => {
-            console.until_seen(before).await;
+        Ok(is_news) => {
+            if is_news {
+                console.until_seen(&id, &before).await;
+            }
             Redirect::to(&format!("{}/releases/{id}", frame.base)).into_response()
         }
         Err(Refusal::Invalid(_)) => shown(&console, &headers, &Preview::new(&subject, &action, &fields, Timestamp::now())),

@@ -123,16 +123,18 @@ pub(super) async fn save<H: Home>(
     if !hindrance.is_empty() {
         return problem(StatusCode::FORBIDDEN, &console.frame(&who), "Not allowed", &hindrance);
     }
-    match console.home.attempt(&who, release.as_deref(), &edit.text).await {
-        Ok(tried) if tried.problems.is_empty() => {}
+    let same = match console.home.attempt(&who, release.as_deref(), &edit.text).await {
+        Ok(tried) if tried.problems.is_empty() => tried.same,
         Ok(tried) => return shown(&console, &headers, Edit { tried: Some(tried), ..edit }),
         Err(refusal) => return refused(&console, refusal),
-    }
+    };
     let change = Change { release: release.clone(), before: edit.before.clone(), text: Some(edit.text.clone()) };
-    let seen = console.revision();
+    let seen = console.revision(release.as_deref().unwrap_or_default());
     match console.home.change(&who, change).await {
         Ok(id) => {
-            console.until_seen(seen).await;
+            if !same {
+                console.until_seen(&id, &seen).await;
+            }
             Redirect::to(&format!("{}/releases/{id}", console.settings.base)).into_response()
         }
         Err(Refusal::Conflict(_)) if release.is_some() => {
@@ -161,10 +163,10 @@ pub(super) async fn delete<H: Home>(
         Ok(before) => before,
         Err(refusal) => return refused(&console, refusal),
     };
-    let seen = console.revision();
-    match console.home.change(&who, Change { release: Some(id), before, text: None }).await {
+    let seen = console.revision(&id);
+    match console.home.change(&who, Change { release: Some(id.clone()), before, text: None }).await {
         Ok(_) => {
-            console.until_seen(seen).await;
+            console.until_seen(&id, &seen).await;
             Redirect::to(&format!("{}/releases", console.settings.base)).into_response()
         }
         Err(refusal) => refused(&console, refusal),

@@ -64,7 +64,12 @@ pub(crate) trait Home: Send + Sync + 'static {
     fn explain(&self, asked: Asked) -> impl Future<Output = Result<Explained, String>> + Send;
     /// The command that explains the same.
     fn command(&self, asked: &explain::Asked) -> String;
-    /// Writes a person's word about a release, with that person's rights.
-    fn say(&self, who: &Who, release: &str, verb: Verb, because: String)
-    -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// Writes a person's word about a release, with that person's rights, and says whether it is another one than before.
+    fn say(
+        &self,
+        who: &Who,
+        release: &str,
+        verb: Verb,
+        because: String,
+    ) -> impl Future<Output = Result<bool, Refusal>> + Send;
 }

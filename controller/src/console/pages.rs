@@ -53,17 +53,18 @@ impl<H: Home> Console<H> {
         }
     }
 
-    /// Waits until what was written is seen, as long as a person waits for a page.
-    pub(super) async fn until_seen(&self, revision: u64) {
-        let mut snapshots = self.home.snapshots();
-        let seen = snapshots.wait_for(|snapshot| snapshot.revision > revision);
-        // Later the page shows it by itself.
-        let _ = tokio::time::timeout(PATIENCE, seen).await;
+    /// What a release was like when this was asked; empty where there was none.
+    pub(super) fn revision(&self, id: &str) -> String {
+        self.subject(id).map(|subject| subject.revision()).unwrap_or_default()
     }
 
-    /// The number of what is seen now.
-    pub(super) fn revision(&self) -> u64 {
-        self.home.snapshots().borrow().revision
+    /// Waits until a release is another one than it was, as long as a person waits for a page.
+    pub(super) async fn until_seen(&self, id: &str, before: &str) {
+        let mut snapshots = self.home.snapshots();
+        let seen = snapshots
+            .wait_for(|snapshot| snapshot.releases.get(id).map(|subject| subject.revision()).unwrap_or_default() != before);
+        // Later the page shows it by itself.
+        let _ = tokio::time::timeout(PATIENCE, seen).await;
     }
 
     /// There is no such release.

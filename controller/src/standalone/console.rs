@@ -268,7 +268,7 @@ impl Home for Standalone {
         format!("serin explain -f {}{} {}", self.source.file.display(), control.collect::<String>(), asked.arguments())
     }
 
-    async fn say(&self, _who: &Who, release: &str, verb: Verb, because: String) -> Result<(), Refusal> {
+    async fn say(&self, _who: &Who, release: &str, verb: Verb, because: String) -> Result<bool, Refusal> {
         let Some(control) = self.source.control.clone() else {
             return Err(Refusal::Failed("there is no file for words: start with --control FILE".to_owned()));
         };

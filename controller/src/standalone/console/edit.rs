@@ -71,6 +71,10 @@ impl Editor {
                     let before = now.releases.get(&id)?.entry.as_ref()?;
                     Some(Difference::of(before, after))
                 }),
+                same: {
+                    let spec = served.releases.iter().find(|release| release.id() == id).map(|release| &release.spec);
+                    spec.is_some() && spec == now.releases.get(&id).map(|subject| &subject.release.spec)
+                },
                 warnings: served.warnings,
             }),
             Err(problems) => Ok(wrong(problems, above, lines)),
