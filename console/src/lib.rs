@@ -3,5 +3,6 @@
 pub mod figures;
 pub mod frame;
 pub mod pages;
+pub mod requests;
 pub mod shown;
 pub mod snapshot;

@@ -4,6 +4,7 @@ pub mod edit;
 pub mod explain;
 pub mod list;
 pub mod release;
+pub mod requests;
 pub mod word;
 
 mod filters;
@@ -16,6 +17,7 @@ use edit::Edit;
 use explain::Explain;
 use list::List;
 use release::Release;
+use requests::Requests;
 use word::Preview;
 
 /// The names of all phases, for a choice.
@@ -92,6 +94,27 @@ struct EditPage<'a> {
 #[template(path = "edit_part.html")]
 struct EditPart<'a> {
     edit: &'a Edit,
+}
+
+#[derive(Template)]
+#[template(path = "requests.html")]
+struct RequestsPage<'a> {
+    frame: &'a Frame,
+    requests: &'a Requests,
+}
+
+#[derive(Template)]
+#[template(path = "requests_live.html")]
+struct RequestsLive<'a> {
+    frame: &'a Frame,
+    requests: &'a Requests,
+}
+
+#[derive(Template)]
+#[template(path = "history.html")]
+struct HistoryPage<'a> {
+    frame: &'a Frame,
+    release: &'a Release,
 }
 
 #[derive(Template)]
@@ -180,6 +203,30 @@ pub fn edit(frame: &Frame, edit: &Edit) -> Written {
 /// See [`Written`].
 pub fn edit_part(edit: &Edit) -> Written {
     EditPart { edit }.render()
+}
+
+/// The last requests.
+///
+/// # Errors
+/// See [`Written`].
+pub fn requests(frame: &Frame, requests: &Requests) -> Written {
+    RequestsPage { frame, requests }.render()
+}
+
+/// The part of them that follows its stream.
+///
+/// # Errors
+/// See [`Written`].
+pub fn requests_live(frame: &Frame, requests: &Requests) -> Written {
+    RequestsLive { frame, requests }.render()
+}
+
+/// What happened to a release.
+///
+/// # Errors
+/// See [`Written`].
+pub fn history(frame: &Frame, release: &Release) -> Written {
+    HistoryPage { frame, release }.render()
 }
 
 /// What went wrong, in a sentence.

@@ -65,6 +65,12 @@ impl Subject {
         self.release.status.clone().unwrap_or_default()
     }
 
+    /// Host and port of each service that it routes.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<(String, u16)> {
+        self.services.iter().map(|service| (service.host.clone(), service.port)).collect()
+    }
+
     /// A text that is another one when its owner or a person said something else.
     #[must_use]
     pub fn revision(&self) -> String {

@@ -17,6 +17,7 @@ mod follow;
 mod history;
 mod last_good;
 mod limits;
+mod log;
 mod look;
 mod metrics;
 mod process;

@@ -5,6 +5,8 @@
 mod edit;
 #[path = "console/guard.rs"]
 mod guard;
+#[path = "console/requests.rs"]
+mod requests;
 #[path = "console/word.rs"]
 mod word;
 
@@ -27,6 +29,9 @@ const TESTS: Tests = named![
     guard::a_console_that_only_shows_takes_no_form,
     guard::a_console_may_stand_under_a_path,
     guard::each_answer_says_what_browsers_may_do,
+    requests::each_request_is_there_with_its_version_and_reason,
+    requests::without_a_log_the_page_says_what_is_missing,
+    requests::what_people_and_the_file_do_is_in_the_history,
     word::what_a_word_comes_to_is_shown_before_and_is_what_users_get,
     word::a_word_about_what_has_changed_is_shown_again,
     word::a_word_that_cannot_be_is_refused_with_its_reason,
@@ -59,9 +64,18 @@ impl Console {
 
     /// With these arguments beside the usual ones.
     fn with(weight: &str, more: &[&'static str]) -> Self {
+        Self::of(weight, more, json!({}))
+    }
+
+    /// With these settings beside the usual ones.
+    fn with_settings(weight: &str, settings: Value) -> Self {
+        Self::of(weight, &[], settings)
+    }
+
+    fn of(weight: &str, more: &[&'static str], settings: Value) -> Self {
         let upstreams = Upstreams::start(&["v1", "v2"]).unwrap();
         let arguments = [&["--console", "127.0.0.1:0"], more].concat();
-        let setup = Setup { control: true, arguments, ..Setup::new(upstreams.versions().unwrap(), &spec(weight)) };
+        let setup = Setup { control: true, arguments, settings, ..Setup::new(upstreams.versions().unwrap(), &spec(weight)) };
         Self { standalone: Standalone::start_with(setup).unwrap(), _upstreams: upstreams }
     }
 

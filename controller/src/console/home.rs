@@ -7,6 +7,7 @@ use serin_console::figures::Figures;
 use serin_console::frame::{Has, May};
 use serin_console::pages::edit::Tried;
 use serin_console::pages::explain::{self, Explained};
+use serin_console::requests::Ring;
 use serin_console::snapshot::Snapshot;
 use serin_release::lifecycle::verb::Verb;
 use tokio::sync::watch;
@@ -62,6 +63,10 @@ pub(crate) trait Home: Send + Sync + 'static {
     fn change(&self, who: &Who, change: Change) -> impl Future<Output = Result<String, Refusal>> + Send;
     /// Why a request would get its version.
     fn explain(&self, asked: Asked) -> impl Future<Output = Result<Explained, String>> + Send;
+    /// Why there are no requests to look at; empty where there may be.
+    fn no_requests(&self) -> String;
+    /// Looks at the last requests.
+    fn with_requests<T>(&self, look: impl FnOnce(&Ring) -> T) -> T;
     /// The command that explains the same.
     fn command(&self, asked: &explain::Asked) -> String;
     /// Writes a person's word about a release, with that person's rights, and says whether it is another one than before.

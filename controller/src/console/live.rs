@@ -20,7 +20,7 @@ use tokio::time::sleep;
 
 use super::Console;
 use super::home::{Home, Who};
-use super::pages::{Fields, filter};
+use super::pages::{Fields, filter, request_filter};
 
 /// Between two looks: ages of figures grow where nothing else happens.
 const TICK: Duration = Duration::from_secs(1);
@@ -153,5 +153,22 @@ pub(super) async fn release<H: Home>(
         let figures = console.home.figures().borrow().clone();
         let release = Release::new(&*console.subject(&id)?, &figures, May::default(), Timestamp::now());
         pages::release_live(&release).ok()
+    })
+}
+
+pub(super) async fn requests<H: Home>(
+    State(console): State<Arc<Console<H>>>,
+    named: Option<Path<(String, String)>>,
+    Query(fields): Fields,
+) -> Response {
+    let id = named.map(|Path((namespace, name))| format!("{namespace}/{name}"));
+    let filter = request_filter(&fields);
+    let Some(now) = console.requests(id.as_deref(), filter.clone()) else {
+        return console.no_release(&id.unwrap_or_default());
+    };
+    let name = format!("{}?{}", now.path(""), now.query());
+    follow(&console, name, move |console| {
+        let requests = console.requests(id.as_deref(), filter.clone())?;
+        pages::requests_live(&console.frame(&Who::default()), &requests).ok()
     })
 }

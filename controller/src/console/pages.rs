@@ -12,6 +12,8 @@ use serin_console::frame::{ASSETS, Frame, May};
 use serin_console::pages;
 use serin_console::pages::list::{Filter, List};
 use serin_console::pages::release::Release;
+use serin_console::pages::requests::Requests;
+use serin_console::requests;
 use serin_console::snapshot::Subject;
 
 use super::Console;
@@ -114,6 +116,54 @@ pub(super) async fn release<H: Home>(
     match is_json {
         true => json(&release),
         false => page(StatusCode::OK, pages::release(&console.frame(&who), &release)),
+    }
+}
+
+pub(super) async fn history<H: Home>(
+    State(console): State<Arc<Console<H>>>,
+    Path((namespace, name)): Path<(String, String)>,
+) -> Response {
+    let id = format!("{namespace}/{name}");
+    let Some(subject) = console.subject(&id) else { return console.no_release(&id) };
+    let figures = console.home.figures().borrow().clone();
+    let release = Release::new(&subject, &figures, May::default(), Timestamp::now());
+    page(StatusCode::OK, pages::history(&console.frame(&Who::default()), &release))
+}
+
+impl<H: Home> Console<H> {
+    /// The last requests of a release, or of all; `None` where there is no such release.
+    pub(super) fn requests(&self, release: Option<&str>, filter: requests::Filter) -> Option<Requests> {
+        let subject = match release {
+            Some(id) => Some(self.subject(id)?),
+            None => None,
+        };
+        let hindrance = self.home.no_requests();
+        Some(self.home.with_requests(|ring| Requests::new(subject.as_deref(), ring, filter, &hindrance)))
+    }
+}
+
+/// The filter in a query.
+pub(super) fn request_filter(fields: &BTreeMap<String, String>) -> requests::Filter {
+    let field = |name: &str| fields.get(name).map(|value| value.trim().to_owned()).unwrap_or_default();
+    requests::Filter { version: field("version"), reason: field("reason"), status: field("status"), q: field("q") }
+}
+
+pub(super) async fn requests<H: Home>(
+    State(console): State<Arc<Console<H>>>,
+    named: Option<Path<(String, String)>>,
+    Query(fields): Fields,
+) -> Response {
+    let id = named.map(|Path((namespace, name))| format!("{namespace}/{name}"));
+    match console.requests(id.as_deref(), request_filter(&fields)) {
+        Some(requests) => page(StatusCode::OK, pages::requests(&console.frame(&Who::default()), &requests)),
+        None => console.no_release(&id.unwrap_or_default()),
+    }
+}
+
+pub(super) async fn requests_json<H: Home>(State(console): State<Arc<Console<H>>>, Query(fields): Fields) -> Response {
+    match console.requests(None, request_filter(&fields)) {
+        Some(requests) => json(&requests),
+        None => console.no_release(""),
     }
 }
 

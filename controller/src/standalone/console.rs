@@ -1,6 +1,7 @@
 //! `serin standalone` as a home of the console: releases are those of FILE, and words go into CONTROL.
 
 mod edit;
+mod told;
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
@@ -15,15 +16,18 @@ use serin_console::figures::Figures;
 use serin_console::frame::{Has, May};
 use serin_console::pages::edit::Tried;
 use serin_console::pages::explain::{self, Explained};
+use serin_console::requests::Ring;
 use serin_console::snapshot::{Endpoint, Service, Snapshot, Subject, shares};
 use serin_release::Kept;
 use serin_release::api::v1alpha1::{CanaryRelease, HistoryEntry, Phase, Status, VersionStatus};
 use serin_release::file::display_name;
 use serin_release::lifecycle::control::{Control, HoldKind};
+use serin_release::lifecycle::run::Happened;
 use serin_release::lifecycle::verb::Verb;
 use tokio::sync::watch;
 
 use super::files::aside;
+use super::log::Requests;
 use super::resolve::Served;
 use super::text::Source;
 use super::{Proxied, message};
@@ -35,6 +39,7 @@ use crate::console::home::{Change, Home, Refusal, Who};
 use crate::keeper::files::Files;
 use crate::keeper::{self, Keeper};
 use edit::Editor;
+use told::told;
 
 /// How the console is served.
 #[derive(Args, Clone, Debug)]
@@ -77,6 +82,7 @@ pub(super) struct Shown {
     is_on: bool,
     snapshots: watch::Sender<Arc<Snapshot>>,
     served: watch::Sender<Option<Arc<Served>>>,
+    requests: Requests,
     history: BTreeMap<String, Vec<HistoryEntry>>,
 }
 
@@ -96,23 +102,38 @@ impl Shown {
         self.served.subscribe()
     }
 
+    /// The last requests of the log, where somebody looks at them.
+    pub(super) fn requests(&self) -> Option<&Requests> {
+        self.is_on.then_some(&self.requests)
+    }
+
     /// Shows what is served now, and what happened on the way there.
     pub(super) fn serve(&mut self, served: &Arc<Served>) {
         if !self.is_on {
             return;
         }
         let at = Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-        for (id, happened) in &served.checked.happened {
-            let before = Status { history: self.history.remove(id).unwrap_or_default(), ..Status::default() };
-            self.history.insert(id.clone(), before.history_with(std::slice::from_ref(happened), &at));
+        let before = self.snapshots.borrow().clone();
+        let mut happened: BTreeMap<&str, Vec<Happened>> = BTreeMap::new();
+        for (id, own) in &served.checked.happened {
+            happened.entry(id).or_default().push(own.clone());
         }
-        let ids = served.releases.iter().map(CanaryRelease::id);
-        let releases = ids.zip(&served.releases).map(|(id, release)| {
-            let history = self.history.get(&id).cloned().unwrap_or_default();
-            let subject = subject(served, release, history);
+        let mut history = BTreeMap::new();
+        let releases = served.releases.iter().map(|release| {
+            let id = release.id();
+            let mut subject = subject(served, release);
+            let own = happened.remove(id.as_str()).unwrap_or_default();
+            let told = before.releases.get(&id).and_then(|before| told(before, &subject));
+            let status = Status { history: self.history.remove(&id).unwrap_or_default(), ..Status::default() };
+            let entries = status.history_with(&told.into_iter().chain(own).collect::<Vec<_>>(), &at);
+            history.insert(id.clone(), entries.clone());
+            if let Some(status) = &mut subject.release.status {
+                status.history = entries;
+            }
             (id, Arc::new(subject))
         });
         let releases: BTreeMap<_, _> = releases.collect();
+        self.history = history;
         self.served.send_replace(Some(Arc::clone(served)));
         self.snapshots.send_modify(|snapshot| {
             let revision = snapshot.revision + 1;
@@ -130,7 +151,7 @@ impl Shown {
 }
 
 /// A release as it is served.
-fn subject(served: &Served, release: &CanaryRelease, history: Vec<HistoryEntry>) -> Subject {
+fn subject(served: &Served, release: &CanaryRelease) -> Subject {
     let id = release.id();
     let entry = served.checked.document.splits.iter().find(|split| split.release == id).cloned();
     let control = release.word.clone().unwrap_or_default();
@@ -151,7 +172,7 @@ fn subject(served: &Served, release: &CanaryRelease, history: Vec<HistoryEntry>)
     let shares = entry.as_ref().map(shares).unwrap_or_default();
     let kept = served.checked.state.0.get(&id);
     let status = status(release, &control, kept, &shares);
-    let release = CanaryRelease { status: Some(Status { history, ..status }), ..release.clone() };
+    let release = CanaryRelease { status: Some(status), ..release.clone() };
     Subject { release, control, entry, services }
 }
 
@@ -197,6 +218,7 @@ pub(super) struct Standalone {
     pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
     pub(super) figures: watch::Receiver<Arc<Figures>>,
     pub(super) served: watch::Receiver<Option<Arc<Served>>>,
+    pub(super) requests: Requests,
 }
 
 impl Standalone {
@@ -216,7 +238,7 @@ impl Home for Standalone {
     }
 
     fn has(&self) -> Has {
-        Has::default()
+        Has { requests: true, ..Has::default() }
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
@@ -261,6 +283,24 @@ impl Home for Standalone {
         let (spec, defaults, releases) = (spec.clone(), defaults.clone(), releases.clone());
         let proxied = Proxied { spec, defaults, releases, split: checked.split.clone() };
         Explaining::of_proxied(proxied).answer(asked)
+    }
+
+    fn no_requests(&self) -> String {
+        let log = self.served.borrow().as_ref().map(|served| served.spec.access_log.clone());
+        match log.as_deref() {
+            None | Some("/dev/stdout") => String::new(),
+            Some("") => "There is no access log; set `spec.accessLog: /dev/stdout` in the Standalone, and it is shown here."
+                .to_owned(),
+            Some(log) => {
+                format!(
+                    "The access log goes to {log}; set `spec.accessLog: /dev/stdout` in the Standalone, and it is shown here."
+                )
+            }
+        }
+    }
+
+    fn with_requests<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
+        look(&self.requests.look())
     }
 
     fn command(&self, asked: &explain::Asked) -> String {

@@ -10,6 +10,7 @@ use tokio::time::timeout;
 
 use super::admin::Admin;
 use super::envoy::fingerprint;
+use super::log::Requests;
 use crate::cli::Failure;
 
 /// How long Envoy may take to end by itself.
@@ -39,8 +40,13 @@ pub(super) fn find() -> Result<PathBuf, Failure> {
 }
 
 impl Envoy {
-    /// Starts Envoy with a bootstrap; its log goes to standard error.
-    pub(super) fn start(binary: &Path, bootstrap: &Path, workers: Option<u32>) -> Result<Self, Failure> {
+    /// Starts Envoy with a bootstrap; its log goes to standard error. Who wants its requests reads its standard output.
+    pub(super) fn start(
+        binary: &Path,
+        bootstrap: &Path,
+        workers: Option<u32>,
+        requests: Option<&Requests>,
+    ) -> Result<Self, Failure> {
         let mut command = Command::new(binary);
         command.arg("-c").arg(bootstrap).args(["--log-level", "warning"]);
         // Who looks at the access log looks for the request that was just made; by default lines wait for ten seconds.
@@ -52,11 +58,17 @@ impl Envoy {
         if let Some(workers) = workers {
             command.args(["--concurrency", &workers.to_string()]);
         }
+        if requests.is_some() {
+            command.stdout(Stdio::piped());
+        }
+        let cannot = |error: std::io::Error| Failure::running(&format!("{}: cannot be started", binary.display()), error);
         // A group of its own: Ctrl-C is for serin, which drains first.
-        let child = command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn();
-        child
-            .map(|child| Self { child, started: Instant::now() })
-            .map_err(|error| Failure::running(&format!("{}: cannot be started", binary.display()), error))
+        let mut child = command.stdin(Stdio::null()).process_group(0).kill_on_drop(true).spawn().map_err(cannot)?;
+        if let (Some(requests), Some(output)) = (requests, child.stdout.take()) {
+            let output = std::fs::File::from(output.into_owned_fd().map_err(cannot)?);
+            requests.clone().follow(output, std::io::stdout());
+        }
+        Ok(Self { child, started: Instant::now() })
     }
 
     /// How long it has been running.

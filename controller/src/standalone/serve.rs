@@ -159,6 +159,7 @@ async fn prepare(
             snapshots: shown.snapshots(),
             figures: watch::Sender::default().subscribe(),
             served: shown.served(),
+            requests: shown.requests().cloned().unwrap_or_default(),
         };
         console::serve(home, settings).await?;
     }
@@ -216,7 +217,8 @@ async fn check_addresses(file: &Path, spec: &serin_release::api::standalone::Sta
 async fn start(follower: &mut Follower, binary: &Path) -> Result<Envoy, Failure> {
     let (served, history) = (Arc::clone(&follower.served), follower.history.to_json());
     follower.publisher.write_all(served, history).await?;
-    Envoy::start(binary, &follower.publisher.bootstrap(), follower.served.spec.workers)
+    let requests = follower.shown.requests();
+    Envoy::start(binary, &follower.publisher.bootstrap(), follower.served.spec.workers, requests)
 }
 
 /// Starts an Envoy that has ended by itself, as often as it takes.
