@@ -15,6 +15,8 @@ import time
 
 # So many lines of a failure are said again at the end.
 SAID_AGAIN = 8
+# So many tests are named that take longest, from so many seconds on.
+SLOWEST, SLOW = 12, 20
 # Lines of cargo and of its harnesses, without colours.
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 TARGET = re.compile(r"^\s+(?:Running (?:unittests )?(?P<file>\S+\.rs) \((?P<path>.*)\)|Doc-tests (?P<crate>\S+))$")
@@ -22,6 +24,7 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) igno
 ENVOY = re.compile(r"^Envoy ([0-9.]+)$")
 LEFT_OUT = re.compile(r"^left out: (.*)$")
 FAILURE = re.compile(r"^---- (\S.*?)(?: stdout)? ----$")
+TOOK = re.compile(r"^(\S+) took ([0-9.]+) s$")
 BUILD = re.compile(r"^\s+Finished .* target\(s\) in (?:(\d+)m )?([0-9.]+)s$")
 
 
@@ -41,6 +44,7 @@ class Record:
         self.target = "?"
         self.where = ""
         self.failures = []
+        self.slow = []
         self.within = False
 
     def read(self, line):
@@ -54,6 +58,8 @@ class Record:
         elif match := RESULT.match(line):
             passed, failed, ignored = (int(number) for number in match.groups()[:3])
             self.rows.append((float(match[4]), self.target, passed, failed, ignored))
+        elif (match := TOOK.match(line)) and float(match[2]) >= SLOW:
+            self.slow.append((float(match[2]), f"{match[1]} of {self.target}"))
         elif match := BUILD.match(line):
             self.rows.append((60 * int(match[1] or 0) + float(match[2]), "build", 0, 0, 0))
 
@@ -92,6 +98,9 @@ def main():
             print(f"{seconds:9.1f} {passed:7} {ignored:8}  {target}{': FAILED' if failed else ''}")
     passed, failed, ignored = (record.total(column) for column in (2, 3, 4))
     print(f"{time.monotonic() - start:9.1f} {passed:7} {ignored:8}  all\n")
+    for seconds, test in sorted(record.slow, reverse=True)[:SLOWEST]:
+        print(f"{seconds:9.1f}  {test}")
+    print()
     for failure in record.failures:
         print("\n".join(failure) + "\n")
     strict = any(os.environ.get(variable, "") not in ("", "0", "false") for variable in ("CI", "SERIN_REQUIRE_ALL"))

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::Command;
 use std::sync::OnceLock;
+use std::time::Instant;
 
 use libtest_mimic::{Completion, Failed, Trial};
 
@@ -81,11 +82,19 @@ fn mesh_can_start() -> Result<(), String> {
 /// A test that needs parts of the machine.
 #[must_use]
 pub fn test(name: &str, needs: &'static [Need], run: impl FnOnce() -> Outcome + Send + 'static) -> Trial {
+    let own = name.to_owned();
     Trial::ignorable_test(name, move || {
+        let name = &own;
         let missing = needs.iter().find_map(|need| Some((need, need.missing()?)));
         match missing {
-            None => run().map(|()| Completion::Completed).map_err(|error| Failed::from(error.to_string())),
-            Some((need, why)) if need.is_required(|name| std::env::var_os(name)) => {
+            None => {
+                let begun = Instant::now();
+                let outcome = run().map(|()| Completion::Completed).map_err(|error| Failed::from(error.to_string()));
+                // scripts/timed.py says at the end which tests take long.
+                eprintln!("{} took {:.1} s", name, begun.elapsed().as_secs_f64());
+                outcome
+            }
+            Some((need, why)) if need.is_required(|variable| std::env::var_os(variable)) => {
                 Err(format!("nothing may be left out here (CI, SERIN_REQUIRE_ALL): {why}").into())
             }
             Some((_, why)) => Ok(Completion::ignored_with(why)),
