@@ -6,3 +6,5 @@ pub mod pages;
 pub mod requests;
 pub mod shown;
 pub mod snapshot;
+pub mod number;
+pub mod stats;
