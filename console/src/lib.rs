@@ -8,3 +8,4 @@ pub mod shown;
 pub mod snapshot;
 pub mod number;
 pub mod stats;
+pub mod verdict;
