@@ -6,6 +6,7 @@ pub mod pages;
 pub mod requests;
 pub mod shown;
 pub mod snapshot;
+pub mod chart;
 pub mod number;
 pub mod stats;
 pub mod verdict;
