@@ -7,6 +7,7 @@ pub mod requests;
 pub mod shown;
 pub mod snapshot;
 pub mod chart;
+pub mod graph;
 pub mod number;
 pub mod stats;
 pub mod verdict;

@@ -3,6 +3,8 @@
 
 #[path = "pictures/chart.rs"]
 mod chart;
+#[path = "pictures/graph.rs"]
+mod graph;
 
 /// Compares a picture with the file of it, or writes the file; and holds what is true of each.
 fn check(name: &str, svg: &str) {

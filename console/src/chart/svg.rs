@@ -70,6 +70,12 @@ impl Svg {
     /// Begins a picture of a class, so wide and high in its own units, with its title and description.
     #[must_use]
     pub fn new(class: &str, width: f64, height: f64, caption: &Caption<'_>) -> Self {
+        Self::of_role("img", class, (width, height), caption)
+    }
+
+    /// Begins a picture of another role: what is within an `img` is not there for a screen reader, links neither.
+    #[must_use]
+    pub fn of_role(role: &str, class: &str, (width, height): (f64, f64), caption: &Caption<'_>) -> Self {
         let mut svg = Self { out: String::new(), open: Vec::new() };
         let (title, desc) = (format!("{}-title", caption.id), format!("{}-desc", caption.id));
         let labels = if caption.desc.is_empty() { title.clone() } else { format!("{title} {desc}") };
@@ -80,7 +86,7 @@ impl Svg {
                 ("xmlns", "http://www.w3.org/2000/svg".into()),
                 ("class", class.into()),
                 ("viewBox", view_box.as_str().into()),
-                ("role", "img".into()),
+                ("role", role.into()),
                 ("aria-labelledby", labels.as_str().into()),
             ],
         );

@@ -26,7 +26,7 @@ const HEAD: f64 = 22.0;
 const LEFT: f64 = 224.0;
 const RIGHT: f64 = 632.0;
 /// The characters of a label without indentation.
-const LABEL: usize = 34;
+const LABEL: usize = 30;
 /// Deeper spans are drawn as deep as these, so that some of the label is left.
 const DEEPEST: usize = 10;
 
