@@ -9,5 +9,6 @@ pub mod snapshot;
 pub mod chart;
 pub mod graph;
 pub mod number;
+pub mod promql;
 pub mod stats;
 pub mod verdict;
