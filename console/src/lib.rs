@@ -9,6 +9,7 @@ pub mod snapshot;
 pub mod chart;
 pub mod graph;
 pub mod number;
+pub mod pasted;
 pub mod promql;
 pub mod stats;
 pub mod verdict;
