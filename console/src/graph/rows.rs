@@ -1,10 +1,12 @@
 //! A graph as the rows of a table, for who does not see the picture, and in words for it.
 
+use serde::Serialize;
+
 use crate::graph::model::{Edge, Graph};
 use crate::number::{percent, short};
 
 /// An edge in words.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Row {
     /// The name of the caller.
     pub from: String,

@@ -2,17 +2,19 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::number::{milliseconds, short};
 
 /// A quantile: the edges between which it certainly is or, of an interval, between which it is with 95 %, and the likeliest point. In the unit
 /// of the histogram, which is milliseconds where it is shown as text: `24.9 ms`, `≈ 184 ms (100 to 250 ms)`, `over 10 s`.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Range {
     /// The low edge.
     pub low: f64,
     /// The point, linearly between the edges of its bin; the low edge where the bin has no end.
     pub point: f64,
-    /// The high edge; infinite in the last bucket of Prometheus.
+    /// The high edge; infinite in the last bucket of Prometheus, which is `null` in JSON.
     pub high: f64,
 }
 

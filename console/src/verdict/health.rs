@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::number::percent;
 use crate::stats::{difference, newcombe};
 use crate::verdict::thresholds::Thresholds;
@@ -16,7 +18,8 @@ pub struct Counts {
 }
 
 /// A state of health; the larger, the worse it is, but for what is unknown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Health {
     /// Nothing is known.
     #[default]
@@ -49,7 +52,7 @@ impl fmt::Display for Health {
 }
 
 /// A state of health with the number that it comes from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Assessment {
     /// The state.
     pub health: Health,

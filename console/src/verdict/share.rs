@@ -2,11 +2,13 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::stats::{batch_means, wilson};
 use crate::verdict::thresholds::Thresholds;
 
 /// The share of a version in one window: from 0 to 1, with its interval of 95 %.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Observed {
     /// The share.
     pub share: f64,
@@ -42,7 +44,8 @@ impl Observed {
 }
 
 /// What is thought of a share.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum ShareVerdict {
     /// The intended share is within the interval, or has not been outside for long enough.
     AsIntended,
@@ -135,6 +138,15 @@ mod tests {
             let windows: Vec<Window> = windows.into_iter().cloned().collect();
             assert_eq!(share(0.3, &windows, &Thresholds::default()).to_string(), expected, "{windows:?}");
         }
+    }
+
+    #[test]
+    fn verdicts_are_words_in_json() {
+        let verdicts = [ShareVerdict::AsIntended, ShareVerdict::TooLittleTraffic, ShareVerdict::NoData("why".to_owned())];
+        assert_eq!(
+            serde_json::json!(verdicts),
+            serde_json::json!(["as-intended", "too-little-traffic", {"no-data": "why"}])
+        );
     }
 
     #[test]

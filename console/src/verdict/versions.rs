@@ -2,11 +2,14 @@
 
 use std::fmt;
 
+use serde::Serialize;
+
 use crate::stats::{Bins, newcombe};
 use crate::verdict::health::Counts;
 
 /// A version beside stable, in words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Comparison {
     /// It is worse beyond the interval.
     Worse,
