@@ -121,6 +121,7 @@ fuzz: toolchain ## run each fuzz target for a minute, or for SECONDS=
 
 golden: build ## write the generated files, docs/reference among them
 	SERIN_BLESS=1 cargo test --locked -p serin-tests --test artefact --test schema
+	SERIN_BLESS=1 cargo test --locked -p serin-console --tests
 
 clean: ## remove everything that was built or installed
 	cargo clean
