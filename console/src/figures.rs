@@ -5,6 +5,9 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::stats::{Bins, Range};
+use crate::verdict::{Counts, Observed};
+
 /// The figures of all releases, over one window.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -33,6 +36,9 @@ pub struct ReleaseFigures {
     pub served: BTreeMap<String, Served>,
     /// The last half hour, by version.
     pub past: BTreeMap<String, Vec<Point>>,
+    /// What was seen of each version's share, the newest last: by distinct people, or why nothing was.
+    #[serde(skip)]
+    pub shares: BTreeMap<String, Vec<Result<Observed, String>>>,
 }
 
 /// What the upstreams of a version served.
@@ -43,19 +49,9 @@ pub struct Served {
     pub requests: u64,
     /// Those answered with 5xx, or not at all.
     pub failures: u64,
-    /// How long they took; `None` where nothing measured it.
-    pub latency: Option<Latency>,
-}
-
-/// Times in milliseconds under which so many per cent of requests stayed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
-pub struct Latency {
-    /// Half of them.
-    pub p50: f64,
-    /// 90 %.
-    pub p90: f64,
-    /// 99 %.
-    pub p99: f64,
+    /// How long they took, in milliseconds; without any where nothing measured it.
+    #[serde(skip)]
+    pub times: Bins,
 }
 
 /// A moment of the last half hour.
@@ -73,6 +69,18 @@ pub struct Point {
 }
 
 impl Served {
+    /// The counts of requests and failures.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        Counts { errors: self.failures, all: self.requests }
+    }
+
+    /// The time under which a part of requests stayed, 0 to 1; `None` where nothing measured it.
+    #[must_use]
+    pub fn quantile(&self, part: f64) -> Option<Range> {
+        self.times.quantile(part)
+    }
+
     /// The part that did not fail, 0 to 1; `None` without requests: no data is no success.
     #[must_use]
     pub fn success(&self) -> Option<f64> {

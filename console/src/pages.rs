@@ -5,6 +5,7 @@ pub mod explain;
 pub mod list;
 pub mod release;
 pub mod requests;
+pub mod topology;
 pub mod word;
 
 mod filters;
@@ -18,6 +19,7 @@ use explain::Explain;
 use list::List;
 use release::Release;
 use requests::Requests;
+use topology::Topology;
 use word::Preview;
 
 /// The names of all phases, for a choice.
@@ -115,6 +117,19 @@ struct RequestsLive<'a> {
 struct HistoryPage<'a> {
     frame: &'a Frame,
     release: &'a Release,
+}
+
+#[derive(Template)]
+#[template(path = "topology.html")]
+struct TopologyPage<'a> {
+    frame: &'a Frame,
+    topology: &'a Topology,
+}
+
+#[derive(Template)]
+#[template(path = "topology_live.html")]
+struct TopologyLive<'a> {
+    topology: &'a Topology,
 }
 
 #[derive(Template)]
@@ -227,6 +242,22 @@ pub fn requests_live(frame: &Frame, requests: &Requests) -> Written {
 /// See [`Written`].
 pub fn history(frame: &Frame, release: &Release) -> Written {
     HistoryPage { frame, release }.render()
+}
+
+/// Who calls whom.
+///
+/// # Errors
+/// See [`Written`].
+pub fn topology(frame: &Frame, topology: &Topology) -> Written {
+    TopologyPage { frame, topology }.render()
+}
+
+/// The part of it that follows its stream.
+///
+/// # Errors
+/// See [`Written`].
+pub fn topology_live(topology: &Topology) -> Written {
+    TopologyLive { topology }.render()
 }
 
 /// What went wrong, in a sentence.

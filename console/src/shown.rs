@@ -1,19 +1,6 @@
-//! Numbers and times as people read them.
+//! Rates and times as people read them.
 
 use jiff::Timestamp;
-
-/// A part, 0 to 1, in per cent with at most two decimals: `99.12 %`; what is not all is never shown as `100 %`.
-#[must_use]
-pub fn percent(part: f64) -> String {
-    let hundred = part * 100.0;
-    let shown = format!("{hundred:.2}");
-    let shown = match shown.as_str() {
-        "100.00" if part < 1.0 => "> 99.99",
-        "0.00" if part > 0.0 => "< 0.01",
-        shown => shown.trim_end_matches('0').trim_end_matches('.'),
-    };
-    format!("{shown} %")
-}
 
 /// Requests a second: `12.3/s`, `0.04/s`.
 #[must_use]
@@ -24,16 +11,6 @@ pub fn rate(per_second: f64) -> String {
         rate if rate < 1.0 => format!("{rate:.2}/s"),
         rate if rate < 100.0 => format!("{rate:.1}/s"),
         rate => format!("{rate:.0}/s"),
-    }
-}
-
-/// Milliseconds: `9.6 ms`, `1.2 s`.
-#[must_use]
-pub fn milliseconds(time: f64) -> String {
-    match time {
-        time if time < 10.0 => format!("{time:.1} ms"),
-        time if time < 1000.0 => format!("{time:.0} ms"),
-        time => format!("{:.1} s", time / 1000.0),
     }
 }
 
@@ -62,15 +39,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_all_is_not_shown_as_all() {
-        let shown = [0.0, 0.000_01, 0.05, 0.123_456, 0.999_999, 1.0].map(percent);
-        assert_eq!(shown, ["0 %", "< 0.01 %", "5 %", "12.35 %", "> 99.99 %", "100 %"]);
-    }
-
-    #[test]
     fn numbers_have_as_many_digits_as_mean_something() {
         assert_eq!([0.0, 0.001, 0.04, 12.34, 1234.5].map(rate), ["0/s", "< 0.01/s", "0.04/s", "12.3/s", "1234/s"]);
-        assert_eq!([0.5, 9.64, 184.4, 1234.0].map(milliseconds), ["0.5 ms", "9.6 ms", "184 ms", "1.2 s"]);
         assert_eq!([-3, 40, 130, 7200, 200_000].map(seconds), ["0 s", "40 s", "2 min", "2 h", "2 d"]);
     }
 

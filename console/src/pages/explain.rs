@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::word::Fields;
+use crate::pasted::Pasted;
 
 /// A request as a form says it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -45,6 +46,8 @@ pub struct Explain {
     pub answer: Option<Explained>,
     /// Why it could not; empty where it could.
     pub problem: String,
+    /// What was pasted may lack.
+    pub notes: Vec<String>,
     /// The command that answers the same.
     pub command: String,
 }
@@ -79,6 +82,24 @@ impl Asked {
     #[must_use]
     pub fn is_nothing(&self) -> bool {
         *self == Self { destination: self.destination.clone(), ..Self::default() }
+    }
+
+    /// The request that was pasted, from the client of the form. A destination of the form stays.
+    #[must_use]
+    pub fn with(&self, pasted: &Pasted) -> Self {
+        let headers = pasted.headers.iter().map(|(name, value)| format!("{name}: {value}"));
+        let destination = match self.destination.as_str() {
+            "" => pasted.url.authority.clone(),
+            destination => destination.to_owned(),
+        };
+        Self {
+            pasted: String::new(),
+            method: pasted.method.clone(),
+            path: pasted.url.target.clone(),
+            headers: headers.collect::<Vec<_>>().join("\n"),
+            source: self.source.clone(),
+            destination,
+        }
     }
 
     /// Its headers, pseudo-headers among them.

@@ -10,3 +10,9 @@ pub(crate) fn dash(text: impl Display, _: &dyn askama::Values) -> askama::Result
     let text = text.to_string();
     Ok(if text.is_empty() { "–".to_owned() } else { text })
 }
+
+/// A word as a class.
+#[askama::filter_fn]
+pub(crate) fn class(text: impl Display, _: &dyn askama::Values) -> askama::Result<String> {
+    Ok(text.to_string().replace(' ', "-"))
+}

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serin_release::api::v1alpha1::Phase;
 
 use crate::figures::{Figures, ReleaseFigures};
+use crate::number;
 use crate::shown;
 use crate::snapshot::{Snapshot, Subject};
 
@@ -212,13 +213,10 @@ fn cells(subject: &Subject, figures: &ReleaseFigures, seconds: f64) -> Vec<Cell>
         Cell {
             version: version.to_owned(),
             intended: intended.get(version).map_or_else(|| "0%".to_owned(), ToString::to_string),
-            decided: if all > 0 { shown::percent(decided / all as f64) } else { String::new() },
+            decided: if all > 0 { number::percent(decided / all as f64) } else { String::new() },
             rate: served.map(|served| shown::rate(served.requests as f64 / seconds)).unwrap_or_default(),
-            success: served.and_then(|served| served.success()).map(shown::percent).unwrap_or_default(),
-            p99: served
-                .and_then(|served| served.latency)
-                .map(|latency| shown::milliseconds(latency.p99))
-                .unwrap_or_default(),
+            success: served.and_then(|served| served.success()).map(number::percent).unwrap_or_default(),
+            p99: served.and_then(|served| served.quantile(0.99)).map(|range| range.to_string()).unwrap_or_default(),
         }
     };
     subject.versions().into_iter().map(cell).collect()

@@ -4,16 +4,19 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::Serialize;
-use serin_config::Weight;
+use serin_config::{BUCKETS, Weight};
 use serin_release::api::v1alpha1::{Phase, Status};
 use serin_release::lifecycle::control::HoldKind;
 use serin_release::lifecycle::run::RunState;
 
 use super::list::{age, needs_attention};
-use crate::figures::{Figures, Latency, ReleaseFigures};
+use crate::chart::{Caption, ShareBar, share_bar, sparkline};
+use crate::figures::{Figures, Point, ReleaseFigures, Served};
 use crate::frame::May;
+use crate::number;
 use crate::shown;
-use crate::snapshot::Subject;
+use crate::snapshot::{Endpoint, Subject};
+use crate::verdict::{Observed, Thresholds, compare_success, health, share as share_verdict};
 
 /// A release.
 #[derive(Clone, Debug, Serialize)]
@@ -71,6 +74,13 @@ pub struct Version {
     pub intended: String,
     /// The part that it got of what was decided by weight.
     pub decided: String,
+    /// What is thought of that part, beside the one that it shall have.
+    pub verdict: String,
+    /// The interval of its share among the people that were seen, with 95 %.
+    pub interval: String,
+    /// The same as a picture.
+    #[serde(skip)]
+    pub bar: String,
     /// Decisions for it, by any reason.
     pub decisions: String,
     /// Requests that its own upstreams served.
@@ -83,8 +93,17 @@ pub struct Version {
     pub rate: String,
     /// The part that did not fail.
     pub success: String,
+    /// Its success beside stable's; empty for stable.
+    pub beside: String,
+    /// Its health, in a word and why.
+    pub health: String,
+    /// The class of its health.
+    pub class: &'static str,
     /// Times under which 50, 90 and 99 % of requests stayed.
     pub latency: Vec<String>,
+    /// Requests a second in the last half hour, as a picture.
+    #[serde(skip)]
+    pub sparkline: String,
     /// What answers for it.
     pub endpoints: Vec<String>,
 }
@@ -226,39 +245,85 @@ impl Release {
 }
 
 fn versions(subject: &Subject, figures: &ReleaseFigures, seconds: f64) -> Vec<Version> {
-    let intended = subject.intended();
-    let all = figures.all_by_weight();
+    let versions = subject.versions().into_iter().enumerate();
+    versions.map(|(index, version)| row(subject, figures, seconds, (index, version))).collect()
+}
+
+fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, version): (usize, &str)) -> Version {
     let stable = subject.release.spec.stable.version.as_str();
-    let of = |version: &str| {
-        let served = figures.served.get(version).filter(|_| seconds > 0.0);
-        let decisions = figures.decided_for(version);
-        let endpoints: Vec<_> =
-            subject.services.iter().filter_map(|service| service.versions.get(version)).flatten().collect();
-        let ready = endpoints.iter().filter(|endpoint| endpoint.ready != Some(false)).count();
-        let is_known = endpoints.iter().any(|endpoint| endpoint.ready.is_some());
-        let latency = |latency: Latency| [latency.p50, latency.p90, latency.p99].map(shown::milliseconds).to_vec();
-        Version {
-            version: version.to_owned(),
-            role: if version == stable { "stable" } else { "canary" },
-            intended: intended.get(version).map_or_else(|| "0%".to_owned(), ToString::to_string),
-            decided: match all {
-                0 => String::new(),
-                all => shown::percent(figures.by_weight(version) as f64 / all as f64),
-            },
-            decisions: if figures.decided.is_empty() { String::new() } else { decisions.to_string() },
-            served: served.map(|served| served.requests.to_string()).unwrap_or_default(),
-            fallback: fallback(decisions, figures, version),
-            ready: match is_known {
-                true => format!("{ready} of {}", endpoints.len()),
-                false => endpoints.len().to_string(),
-            },
-            rate: served.map(|served| shown::rate(served.requests as f64 / seconds)).unwrap_or_default(),
-            success: served.and_then(|served| served.success()).map(shown::percent).unwrap_or_default(),
-            latency: served.and_then(|served| served.latency).map(latency).unwrap_or_default(),
-            endpoints: endpoints.iter().map(|endpoint| endpoint.name.clone()).collect(),
-        }
+    let share = subject.intended().get(version).copied().unwrap_or(Weight::NONE);
+    let intended = f64::from(share.buckets()) / f64::from(BUCKETS);
+    let served = figures.served.get(version).filter(|_| seconds > 0.0);
+    let beside = figures.served.get(stable).filter(|_| version != stable);
+    let counts = served.map(Served::counts).unwrap_or_default();
+    let assessment = health(counts, beside.map(Served::counts), &Thresholds::default());
+    let compared = beside.filter(|_| served.is_some()).map(|stable| compare_success(counts, stable.counts()).to_string());
+    let windows = figures.shares.get(version).map(Vec::as_slice).unwrap_or_default();
+    let observed = windows.last().and_then(|window| window.as_ref().ok());
+    let verdict = if windows.is_empty() {
+        String::new()
+    } else {
+        share_verdict(intended, windows, &Thresholds::default()).to_string()
     };
-    subject.versions().into_iter().map(of).collect()
+    let endpoints: Vec<_> = subject.services.iter().filter_map(|service| service.versions.get(version)).flatten().collect();
+    let quantile = |part| served.and_then(|served| served.quantile(part)).map(|range| range.to_string());
+    let decisions = figures.decided_for(version);
+    Version {
+        version: version.to_owned(),
+        role: if version == stable { "stable" } else { "canary" },
+        intended: share.to_string(),
+        decided: match figures.all_by_weight() {
+            0 => String::new(),
+            all => number::percent(figures.by_weight(version) as f64 / all as f64),
+        },
+        verdict,
+        interval: observed
+            .map(|seen| format!("{} to {}", number::percent(seen.low), number::percent(seen.high)))
+            .unwrap_or_default(),
+        bar: bar((index, version), intended, observed),
+        decisions: if figures.decided.is_empty() { String::new() } else { decisions.to_string() },
+        served: served.map(|served| served.requests.to_string()).unwrap_or_default(),
+        fallback: fallback(decisions, figures, version),
+        ready: ready(&endpoints),
+        rate: served.map(|served| shown::rate(served.requests as f64 / seconds)).unwrap_or_default(),
+        success: served.and_then(Served::success).map(number::percent).unwrap_or_default(),
+        beside: compared.unwrap_or_default(),
+        health: if served.is_some() { format!("{}: {}", assessment.health, assessment.why) } else { String::new() },
+        class: assessment.health.class(),
+        latency: [0.5, 0.9, 0.99].into_iter().filter_map(quantile).collect(),
+        sparkline: sparkline_of((index, version), figures.past.get(version)),
+        endpoints: endpoints.iter().map(|endpoint| endpoint.name.clone()).collect(),
+    }
+}
+
+/// Such as `1 of 2`; the number alone where nobody knows.
+fn ready(endpoints: &[&Endpoint]) -> String {
+    let ready = endpoints.iter().filter(|endpoint| endpoint.ready == Some(true)).count();
+    match endpoints.iter().any(|endpoint| endpoint.ready.is_some()) {
+        true => format!("{ready} of {}", endpoints.len()),
+        false => endpoints.len().to_string(),
+    }
+}
+
+fn bar((index, version): (usize, &str), intended: f64, observed: Option<&Observed>) -> String {
+    let seen = observed.map(|seen| format!(", {} seen", number::percent(seen.share))).unwrap_or_default();
+    let desc = format!("{version}: {} intended{seen}", number::percent(intended));
+    share_bar(&ShareBar {
+        caption: Caption { id: &format!("share-{index}"), title: "Share", desc: &desc },
+        class: &format!("series-{}", index + 1),
+        intended,
+        observed: observed.map(|seen| (seen.share, seen.low, seen.high)),
+    })
+}
+
+/// The rate of the last half hour; nothing where there are no points.
+fn sparkline_of((index, version): (usize, &str), past: Option<&Vec<Point>>) -> String {
+    let Some(past) = past.filter(|past| past.len() > 1) else { return String::new() };
+    let (first, last) = (past.first().map_or(0.0, |point| point.rate), past.last().map_or(0.0, |point| point.rate));
+    let desc = format!("{version}: from {} to {}", shown::rate(first), shown::rate(last));
+    let caption = Caption { id: &format!("rate-{index}"), title: "Requests of the last half hour", desc: &desc };
+    let rates: Vec<_> = past.iter().map(|point| Some(point.rate)).collect();
+    sparkline(&caption, &format!("series-{}", index + 1), &rates)
 }
 
 /// Decisions that did not lead to the version's own upstreams; a request under way is not one, nor is one that was tried twice.
@@ -276,7 +341,7 @@ fn reasons(figures: &ReleaseFigures) -> Vec<Reason> {
             version: version.clone(),
             reason: reason.clone(),
             count: *count,
-            part: shown::percent(*count as f64 / all as f64),
+            part: number::percent(*count as f64 / all as f64),
         })
     });
     rows.filter(|row| row.count > 0).collect()

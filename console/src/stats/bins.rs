@@ -1,5 +1,7 @@
 //! Quantiles from histograms: Envoy's fine bins, and Prometheus's coarse buckets.
 
+use std::collections::BTreeMap;
+
 use crate::stats::interval::Z;
 use crate::stats::range::Range;
 
@@ -56,6 +58,19 @@ impl Bins {
             before = up_to;
         }
         Self::counted(&sorted)
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn with(&self, other: &Self) -> Self {
+        let mut counts: BTreeMap<(u64, u64), f64> = BTreeMap::new();
+        for bin in self.0.iter().chain(&other.0) {
+            // Edges are not negative, so their bits are in their order.
+            *counts.entry((bin.low.to_bits(), bin.high.to_bits())).or_default() += bin.count;
+        }
+        let edges = |(low, high)| (f64::from_bits(low), f64::from_bits(high));
+        let bins = counts.into_iter().map(|(key, count)| (edges(key), count));
+        Self::new(bins.map(|((low, high), count)| Bin { low, high, count }).filter(|bin| bin.count > 0.0).collect())
     }
 
     fn new(bins: Vec<Bin>) -> Self {

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use axum::extract::{Form, Path, Query, State};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use serin_console::pages;
 use serin_console::pages::explain::{self, Explain};
 use serin_console::pages::word::Fields;
+use serin_console::{pages, pasted};
 
 use super::Console;
 use super::answer::{is_part, page};
@@ -54,13 +54,24 @@ async fn answered<H: Home>(console: &Console<H>, named: Named, fields: &Fields) 
     if explain.asked.is_nothing() {
         return explain;
     }
-    let told = match request(&explain.asked) {
-        Ok(request) => console.home.explain(request).await,
+    // What was pasted says all of the request, but for the client's address.
+    let read = match pasted::read(&explain.asked.pasted) {
+        _ if explain.asked.pasted.is_empty() => Ok(explain.asked.clone()),
+        Ok(pasted) => {
+            explain.notes.clone_from(&pasted.notes);
+            Ok(explain.asked.with(&pasted))
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    let told = match read.and_then(|asked| request(&asked).map(|request| (asked, request))) {
+        Ok((asked, request)) => {
+            explain.command = console.home.command(&asked);
+            console.home.explain(request).await
+        }
         Err(sentence) => Err(sentence),
     };
     match told {
         Ok(answer) => {
-            explain.command = console.home.command(&explain.asked);
             explain.answer = Some(answer);
         }
         Err(sentence) => explain.problem = sentence,

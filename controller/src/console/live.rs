@@ -172,3 +172,12 @@ pub(super) async fn requests<H: Home>(
         pages::requests_live(&console.frame(&Who::default()), &requests).ok()
     })
 }
+
+pub(super) async fn topology<H: Home>(
+    State(console): State<Arc<Console<H>>>,
+    named: Option<Path<(String, String)>>,
+) -> Response {
+    let id = named.map(|Path((namespace, name))| format!("{namespace}/{name}"));
+    let Some(now) = console.topology(id.as_deref()) else { return console.no_release(&id.unwrap_or_default()) };
+    follow(&console, now.path(""), move |console| pages::topology_live(&console.topology(id.as_deref())?).ok())
+}

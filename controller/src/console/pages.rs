@@ -13,6 +13,7 @@ use serin_console::pages;
 use serin_console::pages::list::{Filter, List};
 use serin_console::pages::release::Release;
 use serin_console::pages::requests::Requests;
+use serin_console::pages::topology::Topology;
 use serin_console::requests;
 use serin_console::snapshot::Subject;
 
@@ -139,6 +140,37 @@ impl<H: Home> Console<H> {
         };
         let hindrance = self.home.no_requests();
         Some(self.home.with_requests(|ring| Requests::new(subject.as_deref(), ring, filter, &hindrance)))
+    }
+}
+
+impl<H: Home> Console<H> {
+    /// Who calls whom, of a release or of all; `None` where there is no such release.
+    pub(super) fn topology(&self, release: Option<&str>) -> Option<Topology> {
+        let (snapshot, figures) = (self.home.snapshots().borrow().clone(), self.home.figures().borrow().clone());
+        let subjects: Vec<&Subject> = match release {
+            Some(id) => vec![snapshot.releases.get(id)?],
+            None => snapshot.releases.values().map(|subject| &**subject).collect(),
+        };
+        let name = release.unwrap_or_default();
+        Some(Topology::new(&subjects, name, &figures, &self.settings.base, Timestamp::now()))
+    }
+}
+
+pub(super) async fn topology<H: Home>(
+    State(console): State<Arc<Console<H>>>,
+    named: Option<Path<(String, String)>>,
+) -> Response {
+    let id = named.map(|Path((namespace, name))| format!("{namespace}/{name}"));
+    match console.topology(id.as_deref()) {
+        Some(topology) => page(StatusCode::OK, pages::topology(&console.frame(&Who::default()), &topology)),
+        None => console.no_release(&id.unwrap_or_default()),
+    }
+}
+
+pub(super) async fn topology_json<H: Home>(State(console): State<Arc<Console<H>>>) -> Response {
+    match console.topology(None) {
+        Some(topology) => json(&topology),
+        None => console.no_release(""),
     }
 }
 
