@@ -14,3 +14,4 @@ pub mod shown;
 pub mod snapshot;
 pub mod stats;
 pub mod verdict;
+pub mod trace;

@@ -27,6 +27,7 @@ mod resolve;
 mod serve;
 mod spec;
 mod state;
+mod stats;
 mod steps;
 mod text;
 mod watch;

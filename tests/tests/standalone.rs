@@ -7,6 +7,8 @@ mod analysis;
 mod control;
 #[path = "standalone/explain.rs"]
 mod explain;
+#[path = "standalone/figures.rs"]
+mod figures;
 #[path = "standalone/life.rs"]
 mod life;
 #[path = "standalone/memory.rs"]
@@ -91,6 +93,9 @@ const TESTS: Tests = named![
     control::a_command_writes_the_word_and_its_end_brings_the_same_users_back,
     control::each_of_two_files_has_a_last_good_text_of_its_own,
     control::a_step_is_approved_by_command,
+    figures::metrics_of_all_services_have_one_name_and_exact_counts,
+    figures::what_stable_serves_for_a_sick_canary_is_told_apart,
+    figures::a_canary_that_is_down_is_not_found_to_be_good,
     memory::a_release_that_is_taken_out_and_in_again_moves_nobody,
     memory::a_writer_that_pauses_moves_nobody,
     memory::each_file_has_a_state_of_its_own,

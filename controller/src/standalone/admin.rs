@@ -71,7 +71,7 @@ impl Admin {
 
     /// How many requests each cluster has answered, with which class of status and how fast; `None` when Envoy does not answer.
     pub(super) async fn clusters(self) -> Option<Stats> {
-        const FILTER: &str = r"^cluster\.outbound.*\.upstream_rq_(completed|5xx|time)$";
+        const FILTER: &str = r"^cluster\.outbound.*;\.(canary\.)?upstream_rq_(completed|5xx|time)$";
         let path = format!("/stats?usedonly&histogram_buckets=cumulative&filter={FILTER}");
         self.ask(Method::GET, &path).await.map(|text| Stats::read(&text))
     }

@@ -15,8 +15,8 @@ use serin_release::{Kept, Problem};
 use tokio::time::Instant;
 
 use super::admin::{Admin, Stats};
-use super::envoy::cluster_name;
 use super::resolve::Served;
+use super::stats::of_own_upstreams;
 
 /// Between two readings of the counters.
 const TICK: Duration = Duration::from_secs(5);
@@ -98,7 +98,8 @@ fn reading(stats: &Stats, served: &Served, release: &CanaryRelease, canaries: &[
     let is_routed = |service: &&Service| {
         split.is_some_and(|split| split.hosts.contains(&service.host) && split.ports.contains(&service.port))
     };
-    let services: Vec<&Service> = served.spec.services.iter().filter(is_routed).collect();
+    let services = served.spec.services.iter().zip(&served.defaults).filter(|(service, _)| is_routed(service));
+    let services: Vec<(&Service, &String)> = services.collect();
     let versions: Vec<&String> = std::iter::once(&release.spec.stable.version).chain(canaries).collect();
     for metric in &analysis.metrics {
         let all = versions.iter().map(|version| ((*version).clone(), series(stats, metric, &services, version)));
@@ -107,20 +108,22 @@ fn reading(stats: &Stats, served: &Served, release: &CanaryRelease, canaries: &[
     reading
 }
 
-/// The counters of a version: one series for each cluster.
-fn series(stats: &Stats, metric: &MetricSpec, services: &[&Service], version: &str) -> Series {
-    let clusters = services.iter().map(|service| cluster_name(service, version));
-    let counted = |cluster: String| {
-        let name = |what: &str| format!("cluster.{cluster}.{what}");
+/// The counters of a version: one series for each service, of what the version's own upstreams answered.
+///
+/// What stable answers in place of a canary that is not ready counts for neither: not as the canary's, which would be good while it is down,
+/// and not as stable's, since it is of the canary's people.
+fn series(stats: &Stats, metric: &MetricSpec, services: &[(&Service, &String)], version: &str) -> Series {
+    let counted = |(service, default): &(&Service, &String)| {
+        let name = |what: &str| of_own_upstreams(service, version, Some(default), what);
         let counts = match metric.slower {
             Some(slower) => slower_than(stats.text(&name("upstream_rq_time")), slower.than.milliseconds()),
             None => {
                 Counts { bad: stats.number(&name("upstream_rq_5xx")), all: stats.number(&name("upstream_rq_completed")) }
             }
         };
-        (cluster, counts)
+        (name(""), counts)
     };
-    clusters.map(counted).collect()
+    services.iter().map(counted).collect()
 }
 
 /// Requests in a histogram as Envoy prints it, `B0.5(0,0) B1(0,12)`: by their upper edges in milliseconds, those of the last interval and

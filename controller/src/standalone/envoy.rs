@@ -8,6 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use super::spec::{RetryReason, all_names, own_domains, retry_reasons, split_address};
+use super::stats::{stat_name, stats_config};
 use serin_release::api::standalone::{Address, HealthCheck, Service, StandaloneSpec};
 
 /// The name of the filter, of its plugin and of its discovery.
@@ -69,8 +70,6 @@ fn from_file(directory: &Path, name: &str) -> Value {
 
 /// What Envoy starts with. At most so many clients are connected at once; the admin interface can always be reached.
 pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path, connections: u64) -> Value {
-    let tag = |name: &str| json!({"tag_name": name, "regex": format!("({name}=\\.=(.*?);\\.;)")});
-    let tags = ["release", "version", "reason", "result"].map(tag);
     json!({
         "node": {"id": "serin", "cluster": "serin"},
         "admin": {"address": listening(spec.admin), "ignore_global_conn_limit": true},
@@ -82,7 +81,9 @@ pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path, connections: u6
             ),
         }]},
         "dynamic_resources": {"cds_config": from_file(directory, "cds.json"), "lds_config": from_file(directory, "lds.json")},
-        "stats_config": {"stats_tags": tags},
+        // By default histograms are five seconds old.
+        "stats_flush_interval": "1s",
+        "stats_config": stats_config(STAT_PREFIX),
     })
 }
 
@@ -93,10 +94,9 @@ pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path, connections: u6
 pub(super) fn clusters(spec: &StandaloneSpec, defaults: &[String]) -> Value {
     let mut clusters = Vec::new();
     for (index, service) in spec.services.iter().enumerate() {
-        let default = defaults.get(index).filter(|default| service.versions.contains_key(*default));
         for (version, addresses) in &service.versions {
             let name = cluster_name(service, version);
-            match default.filter(|default| *default != version && service.health_check.is_some()) {
+            match fallback(service, version, defaults.get(index)) {
                 Some(default) => {
                     let own = format!("{name}|own");
                     clusters.push(cluster(service, &own, addresses, true));
@@ -109,6 +109,12 @@ pub(super) fn clusters(spec: &StandaloneSpec, defaults: &[String]) -> Value {
     response(clusters)
 }
 
+/// The version that answers in place of one whose own upstreams do not answer probes.
+pub(super) fn fallback<'d>(service: &Service, version: &str, default: Option<&'d String>) -> Option<&'d String> {
+    let known = |default: &&String| *default != version && service.versions.contains_key(*default);
+    default.filter(|_| service.health_check.is_some()).filter(known)
+}
+
 /// A cluster that is the first of two while that has a healthy upstream.
 fn aggregate(service: &Service, name: &str, clusters: [String; 2]) -> Value {
     let kind = "envoy.extensions.clusters.aggregate.v3.ClusterConfig";
@@ -116,6 +122,7 @@ fn aggregate(service: &Service, name: &str, clusters: [String; 2]) -> Value {
         "envoy.config.cluster.v3.Cluster",
         json!({
             "name": name,
+            "alt_stat_name": stat_name(name),
             "connect_timeout": service.connect_timeout.envoy(),
             "lb_policy": "CLUSTER_PROVIDED",
             "cluster_type": {"name": "envoy.clusters.aggregate", "typed_config": any(kind, json!({ "clusters": clusters }))},
@@ -127,7 +134,9 @@ fn aggregate(service: &Service, name: &str, clusters: [String; 2]) -> Value {
 fn cluster(service: &Service, name: &str, addresses: &[String], replaceable: bool) -> Value {
     let places: Vec<_> = addresses.iter().filter_map(|address| split_address(address)).collect();
     let fixed = places.iter().all(|(host, _)| host.parse::<IpAddr>().is_ok());
-    let endpoint = |(host, port): &(&str, u16)| json!({"endpoint": {"address": socket(host, *port)}});
+    // Envoy counts what they answer once more, apart from what others answer in their place.
+    let metadata = replaceable.then(|| json!({"filter_metadata": {"envoy.lb": {"canary": true}}}));
+    let endpoint = |(host, port): &(&str, u16)| json!({"endpoint": {"address": socket(host, *port)}, "metadata": metadata});
     let endpoints: Vec<_> = places.iter().map(endpoint).collect();
     let protocol = if service.http2 { "http2_protocol_options" } else { "http_protocol_options" };
     let options = any(
@@ -138,6 +147,7 @@ fn cluster(service: &Service, name: &str, addresses: &[String], replaceable: boo
         "envoy.config.cluster.v3.Cluster",
         json!({
             "name": name,
+            "alt_stat_name": stat_name(name),
             "type": if fixed { "STATIC" } else { "STRICT_DNS" },
             // Else `localhost` would be ::1 alone.
             "dns_lookup_family": "V4_PREFERRED",
@@ -298,7 +308,8 @@ fn access_log(spec: &StandaloneSpec) -> Vec<Value> {
         "duration_ms": "%DURATION%", "bytes_received": "%BYTES_RECEIVED%", "bytes_sent": "%BYTES_SENT%",
         "client": "%DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT%", "request_id": "%REQ(X-REQUEST-ID)%", "user_agent": "%REQ(USER-AGENT)%",
         "version": format!("%REQ({})%", routing_header(spec)), "reason": "%FILTER_STATE(wasm.serin_reason:PLAIN)%",
-        "upstream": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER%",
+        // Without `RAW` it would be what statistics call it.
+        "upstream": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER_RAW%",
     }});
     // A service manager's standard output may be a socket, which has no path that could be opened.
     let (kind, config) = match spec.access_log.as_str() {

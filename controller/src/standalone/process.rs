@@ -50,7 +50,7 @@ impl Envoy {
         let mut command = Command::new(binary);
         command.arg("-c").arg(bootstrap).args(["--log-level", "warning"]);
         // Who looks at the access log looks for the request that was just made; by default lines wait for ten seconds.
-        command.args(["--file-flush-interval-msec", "1000"]);
+        command.args(["--file-flush-interval-msec", "200"]);
         // Hot restart is not used, but only where it is on does Envoy end when its parent is killed. Envoys of one id exclude
         // each other, so it is this state directory's own.
         let id = fingerprint(bootstrap.as_os_str().as_encoded_bytes()) % BASE_IDS;

@@ -105,7 +105,7 @@ pub(crate) fn a_version_comes_and_goes_under_load_without_a_failed_request() {
 }
 
 /// A server that answers with its version, and 503 to probes while it is not ready.
-fn probed(version: &'static str, ready: std::sync::Arc<AtomicBool>) -> std::net::SocketAddr {
+pub(crate) fn probed(version: &'static str, ready: std::sync::Arc<AtomicBool>) -> std::net::SocketAddr {
     use std::io::{BufRead, Write};
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
