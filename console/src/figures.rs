@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 
+use crate::snapshot::Endpoint;
 use crate::stats::{Bins, Range};
 use crate::verdict::{Counts, Observed};
 
@@ -36,6 +37,9 @@ pub struct ReleaseFigures {
     pub served: BTreeMap<String, Served>,
     /// The last half hour, by version.
     pub past: BTreeMap<String, Vec<Point>>,
+    /// Whether the endpoints of a version take requests, by version and name.
+    #[serde(skip)]
+    pub ready: BTreeMap<(String, String), bool>,
     /// What was seen of each version's share, the newest last: by distinct people, or why nothing was.
     #[serde(skip)]
     pub shares: BTreeMap<String, Vec<Result<Observed, String>>>,
@@ -49,6 +53,8 @@ pub struct Served {
     pub requests: u64,
     /// Those answered with 5xx, or not at all.
     pub failures: u64,
+    /// Requests that were decided for the version and answered by another one's upstreams, since none of its own could.
+    pub elsewhere: u64,
     /// How long they took, in milliseconds; without any where nothing measured it.
     #[serde(skip)]
     pub times: Bins,
@@ -89,6 +95,13 @@ impl Served {
 }
 
 impl ReleaseFigures {
+    /// An endpoint of a version as it is now.
+    #[must_use]
+    pub fn now(&self, version: &str, endpoint: &Endpoint) -> Endpoint {
+        let seen = self.ready.get(&(version.to_owned(), endpoint.name.clone())).copied();
+        Endpoint { ready: seen.or(endpoint.ready), ..endpoint.clone() }
+    }
+
     /// Decisions for a version.
     #[must_use]
     pub fn decided_for(&self, version: &str) -> u64 {

@@ -13,5 +13,5 @@ pub mod requests;
 pub mod shown;
 pub mod snapshot;
 pub mod stats;
-pub mod verdict;
 pub mod trace;
+pub mod verdict;

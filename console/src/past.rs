@@ -112,6 +112,7 @@ impl Past {
 fn add(sum: &mut Served, more: &Served) {
     sum.requests += more.requests;
     sum.failures += more.failures;
+    sum.elsewhere += more.elsewhere;
     sum.times = sum.times.with(&more.times);
 }
 
@@ -133,6 +134,7 @@ fn growth(before: &Reading, now: &Reading) -> Reading {
         let grown = Served {
             requests: increase(earlier.requests, served.requests),
             failures: increase(earlier.failures, served.failures),
+            elsewhere: increase(earlier.elsewhere, served.elsewhere),
             times: served.times.since(&earlier.times),
         };
         (key.clone(), grown)
@@ -154,7 +156,7 @@ mod tests {
         let times = Bins::detailed(&[(1.0, 0.1, requests - slow), (100.0, 10.0, slow)]);
         Reading {
             decided: [(key("weight"), decided), (key("rule"), 7)].into(),
-            served: [(("a/b".to_owned(), "v2".to_owned()), Served { requests, failures, times })].into(),
+            served: [(("a/b".to_owned(), "v2".to_owned()), Served { requests, failures, times, elsewhere: 0 })].into(),
         }
     }
 

@@ -1,6 +1,7 @@
 //! The last requests, as Envoy's log has them: who got what, why, and what they would get now.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -75,6 +76,12 @@ impl Request {
         Some((host, port))
     }
 
+    /// Whether it went to one of these services.
+    #[must_use]
+    pub fn is_of(&self, services: &[(String, u16)]) -> bool {
+        self.service().is_some_and(|(host, port)| services.iter().any(|own| (own.0.as_str(), own.1) == (host, port)))
+    }
+
     /// The bucket in its reason.
     #[must_use]
     pub fn bucket(&self) -> Option<u32> {
@@ -115,7 +122,8 @@ impl Filter {
 /// The last requests.
 #[derive(Clone, Debug, Default)]
 pub struct Ring {
-    requests: VecDeque<Request>,
+    /// Each with the second in which it began.
+    requests: VecDeque<(i64, Request)>,
     /// How many there were.
     pub seen: u64,
 }
@@ -127,33 +135,31 @@ impl Ring {
             self.requests.pop_front();
         }
         self.seen += 1;
-        self.requests.push_back(request);
+        let second = request.time.parse::<Timestamp>().map_or(0, Timestamp::as_second);
+        self.requests.push_back((second, request));
     }
 
     /// Those of a service that a filter takes, newest first.
     pub fn of<'r>(&'r self, services: &'r [(String, u16)], filter: &'r Filter) -> impl Iterator<Item = &'r Request> {
-        let is_of = |request: &Request| {
-            let service = request.service();
-            services.is_empty()
-                || service.is_some_and(|(host, port)| services.iter().any(|own| (own.0.as_str(), own.1) == (host, port)))
-        };
-        self.requests.iter().rev().filter(move |request| is_of(request) && filter.takes(request))
+        self.requests
+            .iter()
+            .rev()
+            .map(|(_, request)| request)
+            .filter(move |request| (services.is_empty() || request.is_of(services)) && filter.takes(request))
     }
 
-    /// The buckets that weights decided since a time, each with the version that it got last.
+    /// The buckets that weights decided in these seconds, each with the version that it got last, and how many requests that were.
     #[must_use]
-    pub fn people(&self, services: &[(String, u16)], since: Timestamp) -> BTreeMap<u32, String> {
-        let all = Filter::default();
-        let mut people = BTreeMap::new();
-        for request in self.of(services, &all).filter(|request| request.is_by_weight()) {
-            if request.time.parse::<Timestamp>().is_ok_and(|time| time < since) {
-                break;
-            }
+    pub fn people(&self, services: &[(String, u16)], seconds: Range<i64>) -> (BTreeMap<u32, String>, u64) {
+        let (mut people, mut count) = (BTreeMap::new(), 0);
+        let among = self.requests.iter().rev().filter(|(second, _)| seconds.contains(second));
+        for (_, request) in among.filter(|(_, request)| request.is_by_weight() && request.is_of(services)) {
+            count += 1;
             if let Some(bucket) = request.bucket() {
                 people.entry(bucket).or_insert_with(|| request.version.clone());
             }
         }
-        people
+        (people, count)
     }
 }
 
@@ -250,7 +256,9 @@ mod tests {
             ring.push(request(version, bucket, second));
         }
         let services = [("reviews.bookinfo.svc.cluster.local".to_owned(), 9080)];
-        let people = ring.people(&services, "2026-01-01T00:00:05Z".parse().unwrap());
+        let from = "2026-01-01T00:00:05Z".parse::<Timestamp>().unwrap().as_second();
+        let (people, count) = ring.people(&services, from..from + 100);
+        assert_eq!((count, ring.people(&services, from + 100..from + 200).1), (4, 0));
         assert_eq!(people, [(10, "v2".to_owned()), (20_000, "v2".to_owned()), (90_000, "v1".to_owned())].into());
         assert_eq!(keys(&people), [("v1", 1), ("v2", 2)].into());
         let entry = |buckets: u32, takeover: Option<&str>| {

@@ -12,6 +12,7 @@ mod changes;
 mod console;
 pub(crate) mod edge;
 mod envoy;
+mod figures;
 mod files;
 mod follow;
 mod history;

@@ -3,6 +3,8 @@
 
 #[path = "console/edit.rs"]
 mod edit;
+#[path = "console/figures.rs"]
+mod figures;
 #[path = "console/guard.rs"]
 mod guard;
 #[path = "console/requests.rs"]
@@ -25,6 +27,9 @@ const TESTS: Tests = named![
     edit::a_text_that_is_wrong_is_named_by_its_lines_and_not_written,
     edit::a_release_is_made_and_deleted,
     edit::nobody_loses_what_somebody_else_wrote,
+    figures::decided_and_served_are_exact,
+    figures::a_sick_canary_is_told_apart_from_stable_that_serves_for_it,
+    figures::without_an_answer_figures_grow_old_and_say_why,
     guard::only_own_names_and_own_pages_are_served,
     guard::a_console_that_only_shows_takes_no_form,
     guard::a_console_may_stand_under_a_path,
@@ -70,6 +75,16 @@ impl Console {
     /// With these settings beside the usual ones.
     fn with_settings(weight: &str, settings: Value) -> Self {
         Self::of(weight, &[], settings)
+    }
+
+    /// With probes, and a canary at this address.
+    fn probed(weight: &str, settings: Value, service: Value, canary: &str) -> Self {
+        let upstreams = Upstreams::start(&["v1"]).unwrap();
+        let mut versions = upstreams.versions().unwrap();
+        versions["v2"] = json!([canary]);
+        let arguments = vec!["--console", "127.0.0.1:0"];
+        let setup = Setup { control: true, arguments, settings, service, ..Setup::new(versions, &spec(weight)) };
+        Self { standalone: Standalone::start_with(setup).unwrap(), _upstreams: upstreams }
     }
 
     fn of(weight: &str, more: &[&'static str], settings: Value) -> Self {

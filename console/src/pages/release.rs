@@ -85,7 +85,7 @@ pub struct Version {
     pub decisions: String,
     /// Requests that its own upstreams served.
     pub served: String,
-    /// Decisions that did not lead to its own upstreams.
+    /// Requests that were decided for it and answered by another version, since none of its own upstreams could.
     pub fallback: String,
     /// Such as `2 of 2`.
     pub ready: String,
@@ -265,7 +265,8 @@ fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, versio
     } else {
         share_verdict(intended, windows, &Thresholds::default()).to_string()
     };
-    let endpoints: Vec<_> = subject.services.iter().filter_map(|service| service.versions.get(version)).flatten().collect();
+    let endpoints = subject.services.iter().filter_map(|service| service.versions.get(version)).flatten();
+    let endpoints: Vec<Endpoint> = endpoints.map(|endpoint| figures.now(version, endpoint)).collect();
     let quantile = |part| served.and_then(|served| served.quantile(part)).map(|range| range.to_string());
     let decisions = figures.decided_for(version);
     Version {
@@ -283,7 +284,7 @@ fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, versio
         bar: bar((index, version), intended, observed),
         decisions: if figures.decided.is_empty() { String::new() } else { decisions.to_string() },
         served: served.map(|served| served.requests.to_string()).unwrap_or_default(),
-        fallback: fallback(decisions, figures, version),
+        fallback: served.map(|served| served.elsewhere.to_string()).unwrap_or_default(),
         ready: ready(&endpoints),
         rate: served.map(|served| shown::rate(served.requests as f64 / seconds)).unwrap_or_default(),
         success: served.and_then(Served::success).map(number::percent).unwrap_or_default(),
@@ -297,7 +298,7 @@ fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, versio
 }
 
 /// Such as `1 of 2`; the number alone where nobody knows.
-fn ready(endpoints: &[&Endpoint]) -> String {
+fn ready(endpoints: &[Endpoint]) -> String {
     let ready = endpoints.iter().filter(|endpoint| endpoint.ready == Some(true)).count();
     match endpoints.iter().any(|endpoint| endpoint.ready.is_some()) {
         true => format!("{ready} of {}", endpoints.len()),
@@ -324,14 +325,6 @@ fn sparkline_of((index, version): (usize, &str), past: Option<&Vec<Point>>) -> S
     let caption = Caption { id: &format!("rate-{index}"), title: "Requests of the last half hour", desc: &desc };
     let rates: Vec<_> = past.iter().map(|point| Some(point.rate)).collect();
     sparkline(&caption, &format!("series-{}", index + 1), &rates)
-}
-
-/// Decisions that did not lead to the version's own upstreams; a request under way is not one, nor is one that was tried twice.
-fn fallback(decisions: u64, figures: &ReleaseFigures, version: &str) -> String {
-    match figures.served.get(version).map(|served| decisions.saturating_sub(served.requests)) {
-        Some(0) | None => String::new(),
-        Some(fallback) => fallback.to_string(),
-    }
 }
 
 fn reasons(figures: &ReleaseFigures) -> Vec<Reason> {

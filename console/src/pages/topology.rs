@@ -95,12 +95,13 @@ impl Part<'_> {
             let health = self.health(version, served);
             nodes.push(Node { health, href: href.clone(), ..node(&id, Kind::Version, version, name) });
             let share = (all > 0).then(|| decided as f64 / all as f64);
-            let fallback = served.map_or(0, |served| decided.saturating_sub(served.requests));
-            let note = if fallback > 0 { format!("{fallback} led elsewhere") } else { String::new() };
+            let elsewhere = served.map_or(0, |served| served.elsewhere);
+            let note = if elsewhere > 0 { format!("{elsewhere} answered by another version") } else { String::new() };
             let p99 = served.and_then(|served| served.quantile(0.99)).map(|range| range.to_string()).unwrap_or_default();
             let success = served.and_then(Served::success);
             edges.push(Edge { rate: self.rate(decided), share, success, p99, health, note, ..edge(&host, &id) });
             for endpoint in service.versions.get(version).into_iter().flatten() {
+                let endpoint = &self.figures.now(version, endpoint);
                 nodes.push(Node { health: of(endpoint), ..node(&endpoint.name, Kind::Host, &endpoint.name, "") });
                 let note = if endpoint.ready == Some(false) { "not ready".to_owned() } else { String::new() };
                 edges.push(Edge { health: of(endpoint), note, ..edge(&id, &endpoint.name) });

@@ -9,6 +9,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Deserialize;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
@@ -75,6 +76,107 @@ impl Admin {
         let path = format!("/stats?usedonly&histogram_buckets=cumulative&filter={FILTER}");
         self.ask(Method::GET, &path).await.map(|text| Stats::read(&text))
     }
+
+    /// What the filter decided and what clusters answered; `None` when Envoy does not answer.
+    pub(super) async fn counters(self) -> Option<Stats> {
+        const FILTER: &str = r"(;\.(canary\.)?upstream_rq_(completed|5xx)|decisions_total)$";
+        self.ask(Method::GET, &format!("/stats?usedonly&filter={FILTER}")).await.map(|text| Stats::read(&text))
+    }
+
+    /// How long requests took, by the names of their histograms: `(lower bound, width, count)` in milliseconds.
+    pub(super) async fn times(self) -> Option<BTreeMap<String, Vec<(f64, f64, u64)>>> {
+        const FILTER: &str = r";\.(canary\.)?upstream_rq_time$";
+        let path = format!("/stats?format=json&usedonly&histogram_buckets=detailed&filter={FILTER}");
+        let answer: Histograms = serde_json::from_str(&self.ask(Method::GET, &path).await?).ok()?;
+        let all = answer.stats.into_iter().filter_map(|entry| entry.histograms).flat_map(|own| own.details);
+        let bins = |own: Histogram| own.totals.into_iter().map(|bin| (bin.lower_bound, bin.width, bin.count)).collect();
+        Some(all.map(|own| (own.name.clone(), bins(own))).collect())
+    }
+
+    /// What each cluster's hosts are like; `None` when Envoy does not answer.
+    pub(super) async fn hosts(self) -> Option<Hosts> {
+        serde_json::from_str(&self.ask(Method::GET, "/clusters?format=json").await?).ok()
+    }
+}
+
+#[derive(Deserialize)]
+struct Histograms {
+    stats: Vec<HistogramEntry>,
+}
+
+#[derive(Deserialize)]
+struct HistogramEntry {
+    histograms: Option<HistogramDetails>,
+}
+
+#[derive(Deserialize)]
+struct HistogramDetails {
+    #[serde(default)]
+    details: Vec<Histogram>,
+}
+
+#[derive(Deserialize)]
+struct Histogram {
+    name: String,
+    #[serde(default)]
+    totals: Vec<HistogramBin>,
+}
+
+#[derive(Deserialize)]
+struct HistogramBin {
+    lower_bound: f64,
+    width: f64,
+    count: u64,
+}
+
+/// The hosts of all clusters, as Envoy says it.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct Hosts {
+    #[serde(default)]
+    cluster_statuses: Vec<ClusterStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ClusterStatus {
+    name: String,
+    #[serde(default)]
+    host_statuses: Vec<HostStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct HostStatus {
+    address: HostAddress,
+    #[serde(default)]
+    health_status: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct HostAddress {
+    socket_address: Option<SocketStatus>,
+}
+
+#[derive(Debug, Deserialize)]
+struct SocketStatus {
+    address: String,
+    port_value: u16,
+}
+
+impl Hosts {
+    /// Whether each address of a cluster takes requests.
+    pub(super) fn ready(&self) -> BTreeMap<(&str, String), bool> {
+        let mut ready = BTreeMap::new();
+        for cluster in &self.cluster_statuses {
+            for host in &cluster.host_statuses {
+                let Some(SocketStatus { address, port_value }) = &host.address.socket_address else { continue };
+                let address = if address.contains(':') { format!("[{address}]") } else { address.clone() };
+                // Whatever keeps requests away is a field; one that is well has this alone.
+                let is_well =
+                    host.health_status.iter().all(|(name, value)| name == "eds_health_status" && value == "HEALTHY");
+                ready.insert((cluster.name.as_str(), format!("{address}:{port_value}")), is_well);
+            }
+        }
+        ready
+    }
 }
 
 /// Some of Envoy's statistics.
@@ -86,6 +188,11 @@ impl Stats {
         let line =
             |line: &str| line.rsplit_once(": ").map(|(name, value)| (name.to_owned(), value.trim_matches('"').to_owned()));
         Self(text.lines().filter_map(line).collect())
+    }
+
+    /// All of them, with their values as text.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// A counter or gauge; 0 when there is none.

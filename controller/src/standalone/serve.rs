@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serin_release::Moment;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use tokio::time::sleep;
 
 use super::admin::Admin;
@@ -22,7 +22,7 @@ use super::process::{self, Envoy};
 use super::publish::Publisher;
 use super::text::{Source, parse, read_now};
 use super::watch::Watch;
-use super::{access_log, changes, limits, message, state};
+use super::{access_log, changes, figures, limits, message, state};
 use crate::cli::{Failure, report_error, report_warning, say};
 use crate::console::{self, Settings};
 
@@ -157,7 +157,11 @@ async fn prepare(
             source: source.clone(),
             state_dir: directory.path().to_owned(),
             snapshots: shown.snapshots(),
-            figures: watch::Sender::default().subscribe(),
+            figures: figures::follow(
+                Admin::new(served.spec.admin.0),
+                shown.served(),
+                shown.requests().cloned().unwrap_or_default(),
+            ),
             served: shown.served(),
             requests: shown.requests().cloned().unwrap_or_default(),
         };
