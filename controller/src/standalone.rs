@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! FILE, CONTROL ─ watch ─► text ─ look ─► Served ─ steps ─► LDS RDS CDS ECDS ─ publish ─► files ─► Envoy (process), asked through admin
-//!                           follow ▲ history: the bucket maps of the last document, in state.json
+//!                           follow ▲ history: the bucket maps of the last document, in state.json          │ spans of requests
+//!                                                                               spans: kept in memory ◄─┘
 //! ```
 
 mod access_log;
@@ -26,11 +27,13 @@ mod publish;
 mod referer;
 mod resolve;
 mod serve;
+pub(crate) mod spans;
 mod spec;
 mod state;
 mod stats;
 mod steps;
 mod text;
+mod tracing;
 mod watch;
 
 use std::path::{Path, PathBuf};

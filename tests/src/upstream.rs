@@ -10,7 +10,7 @@ pub struct Request {
     pub line: String,
     /// Names in lower case, with their values.
     pub headers: Vec<(String, String)>,
-    /// Its body, where it says how long that is.
+    /// Its body, where it says how long that is, or comes in chunks.
     pub body: Vec<u8>,
 }
 
@@ -31,8 +31,10 @@ impl Request {
             match (line.trim_end(), line.split_once(':')) {
                 ("", _) => {
                     let length = request.header("content-length").and_then(|length| length.parse().ok());
-                    request.body = vec![0; length.unwrap_or(0)];
-                    lines.read_exact(&mut request.body)?;
+                    request.body = match request.header("transfer-encoding") {
+                        Some(_) => chunks(lines)?,
+                        None => exactly(lines, length.unwrap_or(0))?,
+                    };
                     return Ok(Some(request));
                 }
                 (first, _) if request.line.is_empty() => first.clone_into(&mut request.line),
@@ -41,6 +43,28 @@ impl Request {
                 }
                 _ => {}
             }
+        }
+    }
+}
+
+fn exactly(lines: &mut impl BufRead, length: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = vec![0; length];
+    lines.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A body in chunks (RFC 9112, section 7.1), without trailers.
+fn chunks(lines: &mut impl BufRead) -> io::Result<Vec<u8>> {
+    let mut body = Vec::new();
+    loop {
+        let mut size = String::new();
+        lines.read_line(&mut size)?;
+        let size = usize::from_str_radix(size.trim(), 16)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, format!("`{size}` is not the size of a chunk")))?;
+        body.extend(exactly(lines, size)?);
+        lines.read_line(&mut String::new())?;
+        if size == 0 {
+            return Ok(body);
         }
     }
 }

@@ -17,6 +17,8 @@ mod memory;
 mod path;
 #[path = "standalone/signals.rs"]
 mod signals;
+#[path = "standalone/tracing.rs"]
+mod tracing;
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -96,6 +98,8 @@ const TESTS: Tests = named![
     figures::metrics_of_all_services_have_one_name_and_exact_counts,
     figures::what_stable_serves_for_a_sick_canary_is_told_apart,
     figures::a_canary_that_is_down_is_not_found_to_be_good,
+    tracing::spans_come_to_serin_with_version_and_reason,
+    tracing::spans_go_where_the_file_says_while_it_changes,
     memory::a_release_that_is_taken_out_and_in_again_moves_nobody,
     memory::a_writer_that_pauses_moves_nobody,
     memory::each_file_has_a_state_of_its_own,

@@ -46,9 +46,17 @@ pub(super) fn settings(old: &StandaloneSpec, new: &StandaloneSpec) -> Vec<String
         ("streamIdleTimeout", old.stream_idle_timeout.envoy(), new.stream_idle_timeout.envoy()),
         ("drainTimeout", format!("{:?}", old.drain_timeout.0), format!("{:?}", new.drain_timeout.0)),
         ("routingHeader", header(old), header(new)),
+        ("tracing", traced(old), traced(new)),
     ];
     let changed = all.into_iter().filter(|(_, old, new)| old != new);
     changed.map(|(name, old, new)| format!("{name}: `{old}` -> `{new}`")).collect()
+}
+
+/// Which requests are traced, and where their spans go.
+fn traced(spec: &StandaloneSpec) -> String {
+    let Some(tracing) = &spec.tracing else { return "off".to_owned() };
+    let to = tracing.endpoint.iter().map(|endpoint| format!(" to {endpoint}")).collect::<String>();
+    format!("{}{to}", tracing.sampling)
 }
 
 /// One line for each release.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::spec::{RetryReason, all_names, own_domains, retry_reasons, split_address};
 use super::stats::{stat_name, stats_config};
+use super::tracing;
 use serin_release::api::standalone::{Address, HealthCheck, Service, StandaloneSpec};
 
 /// The name of the filter, of its plugin and of its discovery.
@@ -43,7 +44,7 @@ pub(super) fn version_of(response: &Value) -> &str {
     response.get("version_info").and_then(Value::as_str).unwrap_or_default()
 }
 
-fn socket(host: &str, port: u16) -> Value {
+pub(super) fn socket(host: &str, port: u16) -> Value {
     json!({"socket_address": {"address": host, "port_value": port}})
 }
 
@@ -56,7 +57,7 @@ fn listening(Address(address): Address) -> Value {
     value
 }
 
-fn any(kind: &str, mut fields: Value) -> Value {
+pub(super) fn any(kind: &str, mut fields: Value) -> Value {
     if let Some(fields) = fields.as_object_mut() {
         fields.insert("@type".into(), format!("{TYPES}/{kind}").into());
     }
@@ -84,6 +85,8 @@ pub(super) fn bootstrap(spec: &StandaloneSpec, directory: &Path, connections: u6
         // By default histograms are five seconds old.
         "stats_flush_interval": "1s",
         "stats_config": stats_config(STAT_PREFIX),
+        // Spans wait for company; by default for five seconds, and whoever looks for one looks for the request that was just made.
+        "layered_runtime": {"layers": [{"name": "spans", "static_layer": {"tracing.zipkin.flush_interval_ms": 1000}}]},
     })
 }
 
@@ -106,6 +109,7 @@ pub(super) fn clusters(spec: &StandaloneSpec, defaults: &[String]) -> Value {
             }
         }
     }
+    clusters.extend(spec.tracing.as_ref().and_then(tracing::cluster));
     response(clusters)
 }
 
@@ -266,7 +270,7 @@ pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
         json!({"mutations": [{"remove": routing_header(spec)}]}),
     )});
     let router = json!({"name": "router", "typed_config": any("envoy.extensions.filters.http.router.v3.Router", json!({}))});
-    let manager = json!({
+    let mut manager = json!({
         "stat_prefix": STAT_PREFIX,
         "codec_type": "AUTO",
         // The peer is the client; what it says of others in `x-forwarded-for` is not believed.
@@ -288,6 +292,9 @@ pub(super) fn listener(spec: &StandaloneSpec, directory: &Path) -> Value {
         "http_filters": [discovered, router],
         "access_log": access_log(spec),
     });
+    if let (Some(tracing), Some(manager)) = (tracing::settings(spec), manager.as_object_mut()) {
+        manager.insert("tracing".into(), tracing);
+    }
     let manager = any("envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager", manager);
     let listener = json!({
         "name": "serin",
@@ -302,7 +309,7 @@ fn access_log(spec: &StandaloneSpec) -> Vec<Value> {
     if spec.access_log.is_empty() {
         return Vec::new();
     }
-    let format = json!({"json_format": {
+    let mut format = json!({"json_format": {
         "time": "%START_TIME%", "method": "%REQ(:METHOD)%", "authority": "%REQ(:AUTHORITY)%", "path": "%REQ(:PATH)%",
         "protocol": "%PROTOCOL%", "status": "%RESPONSE_CODE%", "flags": "%RESPONSE_FLAGS%", "details": "%RESPONSE_CODE_DETAILS%",
         "duration_ms": "%DURATION%", "bytes_received": "%BYTES_RECEIVED%", "bytes_sent": "%BYTES_SENT%",
@@ -311,6 +318,9 @@ fn access_log(spec: &StandaloneSpec) -> Vec<Value> {
         // Without `RAW` it would be what statistics call it.
         "upstream": "%UPSTREAM_HOST%", "cluster": "%UPSTREAM_CLUSTER_RAW%",
     }});
+    if let (Some(_), Some(format)) = (&spec.tracing, format.pointer_mut("/json_format").and_then(Value::as_object_mut)) {
+        format.insert("trace_id".into(), "%TRACE_ID%".into());
+    }
     // A service manager's standard output may be a socket, which has no path that could be opened.
     let (kind, config) = match spec.access_log.as_str() {
         "/dev/stdout" => ("stream.v3.StdoutAccessLog", json!({"log_format": format})),

@@ -16,6 +16,7 @@ use super::look::{self, DOUBT, Outline};
 use super::metrics::Metrics;
 use super::publish::{Applied, Publisher};
 use super::resolve::Served;
+use super::spans::Collector;
 use super::text::{Source, Text, parse, read};
 use super::watch::Watch;
 use super::{access_log, changes, message};
@@ -44,6 +45,8 @@ pub(super) struct Follower {
     /// When steps go on, although the file stays the same.
     pub(super) steps_due: Option<Instant>,
     pub(super) analyses: Analyses,
+    /// Who takes the spans of a spec that names nobody.
+    pub(super) collector: Collector,
     /// The text that Envoy is being brought to.
     pub(super) under_way: Option<Text>,
     /// Envoy has been started once more, and does not serve yet.
@@ -114,7 +117,9 @@ impl Follower {
     pub(super) fn say_serving(&self, word: &str) {
         let spec = &self.served.spec;
         let own = spec.metrics.map(|address| format!(" and {address}/metrics")).unwrap_or_default();
-        say(&format!("{word} on {}, metrics at {}/stats/prometheus{own}", spec.listen, spec.admin));
+        let spans = spec.tracing.as_ref().and_then(|tracing| tracing.endpoint.as_ref());
+        let spans = spans.map(|endpoint| format!(", spans to {endpoint}")).unwrap_or_default();
+        say(&format!("{word} on {}, metrics at {}/stats/prometheus{own}{spans}", spec.listen, spec.admin));
     }
 
     async fn wait(&mut self) -> Why {
@@ -282,6 +287,7 @@ impl Follower {
     /// Brings what a text comes to to Envoy. A newer text of the file may be waited for meanwhile.
     pub(super) async fn bring(&mut self, text: &Text, mut next: Served, may_be_superseded: bool) -> Result<Applied, String> {
         self.hold_back(&mut next);
+        self.collector.stand_in(&mut next.spec).await?;
         self.under_way = Some(text.clone());
         let next = Arc::new(next);
         let (history, forgotten) = self.history.followed_by(&next.checked.state, super::now());

@@ -20,6 +20,7 @@ use super::follow::{Fate, Follower, Seen, say_forgotten, steps_due};
 use super::metrics::{self, Metrics};
 use super::process::{self, Envoy};
 use super::publish::Publisher;
+use super::spans::Collector;
 use super::text::{Source, parse, read_now};
 use super::watch::Watch;
 use super::{access_log, changes, figures, limits, message, state};
@@ -136,7 +137,7 @@ async fn prepare(
     // Watched before it is read, so that no change is lost.
     let watch = Watch::of(std::iter::once(&*source.file).chain(source.control.as_deref()))?;
     let (followed, metrics) = (source.clone(), Metrics::new());
-    let (text, served, history, directory) = aside(move || {
+    let (text, mut served, history, directory) = aside(move || {
         let source = followed;
         let text = read_now(&source);
         // Once without the directory, so that an error of the file makes none.
@@ -171,6 +172,8 @@ async fn prepare(
     if let Some(address) = served.spec.metrics {
         metrics::serve(address.0, metrics.clone()).await?;
     }
+    let mut collector = Collector::default();
+    collector.stand_in(&mut served.spec).await.map_err(Failure::Failed)?;
     let workers = served
         .spec
         .workers
@@ -185,6 +188,7 @@ async fn prepare(
     Ok(Follower {
         steps_due,
         analyses,
+        collector,
         applied: text.clone(),
         publisher: Publisher::new(directory, Admin::new(served.spec.admin.0), connections),
         source,

@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use serin_config::check_header_name;
 use serin_release::Problem;
-use serin_release::api::standalone::{Service, StandaloneSpec};
+use serin_release::api::standalone::{Service, StandaloneSpec, Tracing};
 
 /// Checks a spec.
 ///
@@ -52,6 +52,9 @@ fn check_fields(spec: &StandaloneSpec) -> Result<(), String> {
     if spec.workers == Some(0) {
         return Err("spec.workers: 0 workers serve nobody; use at least 1, or leave it out".into());
     }
+    if let Some(tracing) = &spec.tracing {
+        check_tracing(tracing).map_err(|error| format!("spec.tracing.{error}"))?;
+    }
     let mut seen = BTreeSet::new();
     for (index, service) in spec.services.iter().enumerate() {
         check_service(service).map_err(|error| format!("spec.services[{index}].{error}"))?;
@@ -63,6 +66,42 @@ fn check_fields(spec: &StandaloneSpec) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+fn check_tracing(tracing: &Tracing) -> Result<(), String> {
+    if !tracing.sampling.buckets().is_multiple_of(10) {
+        return Err(format!(
+            "sampling: Envoy samples in steps of 0.01%, and `{}` is between two; use one",
+            tracing.sampling
+        ));
+    }
+    let Some(endpoint) = tracing.endpoint.as_ref().filter(|endpoint| collector(endpoint).is_none()) else { return Ok(()) };
+    let example = "`http://127.0.0.1:9411/api/v2/spans`";
+    Err(match endpoint.starts_with("https://") {
+        true => format!("endpoint: `{endpoint}` asks for TLS, and spans are sent without it; use a URL such as {example}"),
+        false => format!("endpoint: `{endpoint}` is not the URL of a Zipkin collector; write one such as {example}"),
+    })
+}
+
+/// A collector of spans, by its URL in parts.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Collector {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Host and port as they stand in the URL.
+    pub(super) authority: String,
+    pub(super) path: String,
+}
+
+/// The collector of an `http` URL with a path; port 80 may be left out.
+pub(super) fn collector(url: &str) -> Option<Collector> {
+    let rest = url.strip_prefix("http://")?;
+    let (authority, path) = rest.split_at_checked(rest.find('/')?)?;
+    let usual = format!("{authority}:80");
+    let (host, port) = split_address(authority).or_else(|| split_address(&usual))?;
+    let plain = path.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'#');
+    let of = |host: &str| Collector { host: host.to_owned(), port, authority: authority.to_owned(), path: path.to_owned() };
+    plain.then(|| of(host))
 }
 
 /// The domains of a service that are its own: each name without a port, with the service's and with the one that clients
@@ -242,4 +281,35 @@ fn has_name(service: &Service, name: &str) -> bool {
 pub(crate) fn all_names(spec: &StandaloneSpec) -> Vec<&str> {
     let all: BTreeSet<&str> = spec.services.iter().flat_map(names).map(String::as_str).collect();
     all.into_iter().filter(|name| *name != "*").collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collector_has_a_host_a_port_and_a_path() {
+        let parts = |url: &str| collector(url).map(|found| (found.host, found.port, found.authority, found.path));
+        let all = |host: &str, port, authority: &str, path: &str| {
+            Some((host.to_owned(), port, authority.to_owned(), path.to_owned()))
+        };
+        assert_eq!(parts("http://127.0.0.1:9411/api/v2/spans"), all("127.0.0.1", 9411, "127.0.0.1:9411", "/api/v2/spans"));
+        assert_eq!(parts("http://zipkin.tracing/spans?x=1"), all("zipkin.tracing", 80, "zipkin.tracing", "/spans?x=1"));
+        assert_eq!(parts("http://[::1]:9411/"), all("::1", 9411, "[::1]:9411", "/"));
+        assert_eq!(parts("http://[::1]/spans"), all("::1", 80, "[::1]", "/spans"));
+        for url in [
+            "",
+            "127.0.0.1:9411",
+            "https://zipkin/spans",
+            "http://zipkin",
+            "http:///spans",
+            "http://zipkin:0/spans",
+            "http://zipkin:99999/spans",
+            "http://me:secret@zipkin:9411/spans",
+            "http://zipkin/a b",
+            "http://zipkin/spans#top",
+        ] {
+            assert_eq!(collector(url), None, "{url}");
+        }
+    }
 }

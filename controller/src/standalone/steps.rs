@@ -129,7 +129,8 @@ fn routes(served: &Served) -> Value {
     envoy::routes(&served.spec, &served.defaults, &BTreeSet::from([envoy::routing_header(&served.spec)]))
 }
 
-/// The new services and their defaults with the versions that they had before, and if asked for with the services that are gone.
+/// The new services and their defaults with the versions that they had before, and if asked for with the services that are gone; with a
+/// collector that is gone, too.
 fn with_old(new: &Served, old: &Served, gone: bool) -> (StandaloneSpec, Vec<String>) {
     let (mut both, mut defaults) = (new.spec.clone(), new.defaults.clone());
     for (before, default) in old.spec.services.iter().zip(&old.defaults) {
@@ -146,6 +147,8 @@ fn with_old(new: &Served, old: &Served, gone: bool) -> (StandaloneSpec, Vec<Stri
             None => {}
         }
     }
+    // Until the listener is replaced it sends spans to the collector that it had.
+    both.tracing = both.tracing.or_else(|| old.spec.tracing.clone());
     (both, defaults)
 }
 
@@ -198,11 +201,14 @@ mod tests {
     #[test]
     fn no_route_names_a_missing_cluster_at_any_step_of_a_change() {
         let probed = ", healthCheck: {path: /}";
+        let traced = |url: &str| format!("[{}], tracing: {{endpoint: '{url}'}}", service("a.b", "v1 v2", ""));
         let states = [
             served(&format!("[{}]", service("a.b", "v1 v2", "")), "v1", "v2"),
             served(&format!("[{}]", service("a.b", "v2 v3", "")), "v2", "v3"),
             served(&format!("[{}]", service("a.b", "v1 v2 v3", probed)), "v3", "v1"),
             served(&format!("[{}, {}]", service("c", "v1", probed), service("a.b", "v1 v2", "")), "v2", "v1"),
+            served(&traced("http://127.0.0.1:4/spans"), "v1", "v2"),
+            served(&traced("http://zipkin/spans"), "v1", "v2"),
         ];
         let directory = Path::new("/state");
         for (old, new) in states.iter().flat_map(|old| states.iter().map(move |new| (old, new))) {
@@ -214,6 +220,7 @@ mod tests {
                 }
                 let (routed, known) = (named(&files["rds.json"], "cluster"), named(&files["cds.json"], "name"));
                 assert!(routed.is_subset(&known), "{routed:?} {known:?}");
+                assert!(named(&files["lds.json"], "collector_cluster").is_subset(&known), "{known:?}");
                 // Decisions of the document that is served find their routes.
                 let document: Value = serde_json::from_str(&files["ecds.json"]).unwrap();
                 let document = document.pointer("/resources/0/typed_config/config/configuration/value").unwrap();

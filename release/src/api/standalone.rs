@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serin_config::{BUCKETS, Weight, WeightError};
 
 use super::v1alpha1::Metadata;
 
@@ -44,6 +45,9 @@ pub struct StandaloneSpec {
     /// File for the access log, one JSON object per line. Empty turns the log off.
     #[serde(default = "default_access_log")]
     pub access_log: String,
+    /// Which requests are traced, and who takes their spans. Defaults to no tracing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tracing: Option<Tracing>,
     /// Time after which a client's connection without a request is closed. `0s` means no limit.
     #[serde(default = "default_idle_timeout")]
     pub idle_timeout: TimeLimit,
@@ -64,6 +68,35 @@ pub struct StandaloneSpec {
 /// The port that Envoy's own examples have.
 fn default_admin() -> Address {
     Address(SocketAddr::from(([127, 0, 0, 1], 9901)))
+}
+
+/// Which requests are traced, and who takes their spans: each trace has a span of the request and one of each attempt, with the version as
+/// `serin.version` and the reason as `serin.reason`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Tracing {
+    /// Share of the requests that are traced, in steps of 0.01 %. A request that comes with a trace of its caller's goes on with it, as its
+    /// headers say.
+    #[serde(default = "default_sampling", deserialize_with = "sampling")]
+    pub sampling: Weight,
+    /// URL of a collector that takes spans as JSON of Zipkin, version 2, over HTTP without TLS, such as `http://127.0.0.1:9411/api/v2/spans`.
+    /// Defaults to Serin itself, which keeps the last 1 000 traces in memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub endpoint: Option<String>,
+}
+
+/// A share that costs little, and shows something after a hundred requests.
+fn default_sampling() -> Weight {
+    Weight::from_buckets(BUCKETS / 100).unwrap_or(Weight::NONE)
+}
+
+/// A share; one of more than everything is refused in other words than a canary's.
+fn sampling<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Weight, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|error| match error {
+        WeightError::TooLarge(text) => serde::de::Error::custom(format!("`{text}` is more than 100%; lower it")),
+        other @ WeightError::Syntax(_) => serde::de::Error::custom(other),
+    })
 }
 
 /// A service and the addresses of its versions.

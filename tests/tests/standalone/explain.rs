@@ -256,6 +256,8 @@ fn file(standalone: &Standalone, log: &Path, releases: &[Value]) -> String {
     let mut served: Value = serde_json::from_str(text.split("\n---\n").next().unwrap()).unwrap();
     let versions = served["spec"]["services"][0]["versions"].clone();
     served["spec"]["accessLog"] = json!(log);
+    // Whether a request is traced shows in its id, by which some are decided.
+    served["spec"]["tracing"] = json!({"sampling": "50%"});
     served["spec"]["services"] = json!([
         {"host": HOST, "port": 9080, "aliases": ["reviews", "*.example.com"], "versions": versions},
         {"host": "ratings.bookinfo.svc.cluster.local", "port": 8080, "aliases": ["ratings"], "versions": versions},
