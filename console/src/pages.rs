@@ -6,6 +6,7 @@ pub mod list;
 pub mod release;
 pub mod requests;
 pub mod topology;
+pub mod traces;
 pub mod word;
 
 mod filters;
@@ -130,6 +131,20 @@ struct TopologyPage<'a> {
 #[template(path = "topology_live.html")]
 struct TopologyLive<'a> {
     topology: &'a Topology,
+}
+
+#[derive(Template)]
+#[template(path = "traces.html")]
+struct TracesPage<'a> {
+    frame: &'a Frame,
+    traces: &'a traces::List,
+}
+
+#[derive(Template)]
+#[template(path = "trace.html")]
+struct TracePage<'a> {
+    frame: &'a Frame,
+    trace: &'a traces::One,
 }
 
 #[derive(Template)]
@@ -258,6 +273,22 @@ pub fn topology(frame: &Frame, topology: &Topology) -> Written {
 /// See [`Written`].
 pub fn topology_live(topology: &Topology) -> Written {
     TopologyLive { topology }.render()
+}
+
+/// The traces that are kept.
+///
+/// # Errors
+/// See [`Written`].
+pub fn traces(frame: &Frame, traces: &traces::List) -> Written {
+    TracesPage { frame, traces }.render()
+}
+
+/// One trace.
+///
+/// # Errors
+/// See [`Written`].
+pub fn trace(frame: &Frame, trace: &traces::One) -> Written {
+    TracePage { frame, trace }.render()
 }
 
 /// What went wrong, in a sentence.

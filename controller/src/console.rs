@@ -14,6 +14,7 @@ mod guard;
 pub(crate) mod home;
 mod live;
 mod pages;
+mod traces;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -70,6 +71,9 @@ fn router<H: Home>(home: H, settings: Settings) -> Router {
         .route("/topology", get(pages::topology::<H>))
         .route("/topology.json", get(pages::topology_json::<H>))
         .route("/topology/live", get(live::topology::<H>))
+        .route("/traces", get(traces::list::<H>))
+        .route("/traces.json", get(traces::list_json::<H>))
+        .route("/traces/{id}", get(traces::one::<H>))
         .route("/requests", get(pages::requests::<H>))
         .route("/requests.json", get(pages::requests_json::<H>))
         .route("/requests/live", get(live::requests::<H>))

@@ -9,6 +9,8 @@ mod figures;
 mod guard;
 #[path = "console/requests.rs"]
 mod requests;
+#[path = "console/traces.rs"]
+mod traces;
 #[path = "console/word.rs"]
 mod word;
 
@@ -16,6 +18,7 @@ use std::process::ExitCode;
 
 use libtest_mimic::Arguments;
 use serde_json::{Value, json};
+use serin_config::Algorithm;
 use serin_tests::envoy::eventually;
 use serin_tests::http::{Connection, Response};
 use serin_tests::named;
@@ -37,6 +40,8 @@ const TESTS: Tests = named![
     requests::each_request_is_there_with_its_version_and_reason,
     requests::without_a_log_the_page_says_what_is_missing,
     requests::what_people_and_the_file_do_is_in_the_history,
+    traces::a_trace_says_why_and_who_served_and_leads_to_its_line,
+    traces::without_tracing_the_page_says_what_is_missing,
     word::what_a_word_comes_to_is_shown_before_and_is_what_users_get,
     word::a_word_about_what_has_changed_is_shown_again,
     word::a_word_that_cannot_be_is_refused_with_its_reason,
@@ -52,6 +57,11 @@ fn main() -> ExitCode {
 fn spec(weight: &str) -> Value {
     json!({"service": "reviews", "stable": {"version": "v1"}, "canaries": [{"version": "v2", "weight": weight}],
         "sticky": {"by": [{"cookie": "user"}]}})
+}
+
+/// The bucket of a user, as weights see it.
+fn bucket(user: usize) -> u32 {
+    Algorithm::Serin.bucket(b"bookinfo/reviews", format!("user-{user}").as_bytes())
 }
 
 /// A console and what is behind it.

@@ -54,6 +54,8 @@ pub struct Release {
     pub events: Vec<Event>,
     /// How old the figures are and where they come from, or why there are none.
     pub figures: String,
+    /// When they were read last (RFC 3339); `None` before the first time.
+    pub at: Option<Timestamp>,
     /// Whether they are too old to be believed.
     pub stale: bool,
     /// What may be done.
@@ -238,6 +240,7 @@ impl Release {
             offers: offers(subject, &status),
             why: status.message.unwrap_or(next),
             figures: age,
+            at: figures.at,
             stale,
             may,
         }

@@ -9,6 +9,7 @@ use serin_console::pages::edit::Tried;
 use serin_console::pages::explain::{self, Explained};
 use serin_console::requests::Ring;
 use serin_console::snapshot::Snapshot;
+use serin_console::trace::Traces;
 use serin_release::lifecycle::verb::Verb;
 use tokio::sync::watch;
 
@@ -67,6 +68,10 @@ pub(crate) trait Home: Send + Sync + 'static {
     fn no_requests(&self) -> String;
     /// Looks at the last requests.
     fn with_requests<T>(&self, look: impl FnOnce(&Ring) -> T) -> T;
+    /// Why there are no traces to look at; empty where there may be.
+    fn no_traces(&self) -> String;
+    /// Looks at the traces.
+    fn with_traces<T>(&self, look: impl FnOnce(&Traces) -> T) -> T;
     /// The command that explains the same.
     fn command(&self, asked: &explain::Asked) -> String;
     /// Writes a person's word about a release, with that person's rights, and says whether it is another one than before.

@@ -6,7 +6,7 @@ mod told;
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Args;
@@ -18,7 +18,8 @@ use serin_console::pages::edit::Tried;
 use serin_console::pages::explain::{self, Explained};
 use serin_console::requests::Ring;
 use serin_console::snapshot::{Endpoint, Service, Snapshot, Subject, shares};
-use serin_release::Kept;
+use serin_console::trace::Traces;
+use serin_release::Kept as KeptRelease;
 use serin_release::api::v1alpha1::{CanaryRelease, HistoryEntry, Phase, Status, VersionStatus};
 use serin_release::file::display_name;
 use serin_release::lifecycle::control::{Control, HoldKind};
@@ -26,11 +27,13 @@ use serin_release::lifecycle::run::Happened;
 use serin_release::lifecycle::verb::Verb;
 use tokio::sync::watch;
 
+use super::admin::Admin;
 use super::files::aside;
 use super::log::Requests;
 use super::resolve::Served;
+use super::spans::Kept;
 use super::text::Source;
-use super::{Proxied, message};
+use super::{Proxied, figures, message};
 use crate::cli::Failure;
 use crate::cli::explain::request::Asked;
 use crate::cli::explain::subject::Subject as Explaining;
@@ -90,16 +93,6 @@ impl Shown {
     /// Nothing yet; `is_on` where there is a console.
     pub(super) fn new(is_on: bool) -> Self {
         Self { is_on, ..Self::default() }
-    }
-
-    /// Those who are told of each change.
-    pub(super) fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
-        self.snapshots.subscribe()
-    }
-
-    /// What is served, as it changes.
-    pub(super) fn served(&self) -> watch::Receiver<Option<Arc<Served>>> {
-        self.served.subscribe()
     }
 
     /// The last requests of the log, where somebody looks at them.
@@ -177,7 +170,12 @@ fn subject(served: &Served, release: &CanaryRelease) -> Subject {
 }
 
 /// What is kept of a release, as the status of a cluster would say it.
-fn status(release: &CanaryRelease, control: &Control, kept: Option<&Kept>, shares: &BTreeMap<String, Weight>) -> Status {
+fn status(
+    release: &CanaryRelease,
+    control: &Control,
+    kept: Option<&KeptRelease>,
+    shares: &BTreeMap<String, Weight>,
+) -> Status {
     let spec = &release.spec;
     let names = std::iter::once(&spec.stable.version).chain(spec.canaries.iter().map(|canary| &canary.version));
     // A file names addresses, and each of its versions is taken for ready.
@@ -197,7 +195,12 @@ fn status(release: &CanaryRelease, control: &Control, kept: Option<&Kept>, share
     }
 }
 
-fn phase(release: &CanaryRelease, control: &Control, kept: Option<&Kept>, shares: &BTreeMap<String, Weight>) -> Phase {
+fn phase(
+    release: &CanaryRelease,
+    control: &Control,
+    kept: Option<&KeptRelease>,
+    shares: &BTreeMap<String, Weight>,
+) -> Phase {
     let spec = &release.spec;
     let kind = control.hold.as_ref().map(|hold| hold.kind);
     let is_taken = kind == Some(HoldKind::Takeover) || kind.is_none() && spec.takeover.is_some();
@@ -213,15 +216,30 @@ fn phase(release: &CanaryRelease, control: &Control, kept: Option<&Kept>, shares
 
 /// The home.
 pub(super) struct Standalone {
-    pub(super) source: Source,
-    pub(super) state_dir: PathBuf,
-    pub(super) snapshots: watch::Receiver<Arc<Snapshot>>,
-    pub(super) figures: watch::Receiver<Arc<Figures>>,
-    pub(super) served: watch::Receiver<Option<Arc<Served>>>,
-    pub(super) requests: Requests,
+    source: Source,
+    state_dir: PathBuf,
+    snapshots: watch::Receiver<Arc<Snapshot>>,
+    figures: watch::Receiver<Arc<Figures>>,
+    served: watch::Receiver<Option<Arc<Served>>>,
+    requests: Requests,
+    traces: Kept,
 }
 
 impl Standalone {
+    /// The home of what is shown, which begins to read figures.
+    pub(super) fn new(source: &Source, state_dir: &Path, shown: &Shown, served: &Served, traces: Kept) -> Self {
+        let admin = Admin::new(served.spec.admin.0);
+        Self {
+            source: source.clone(),
+            state_dir: state_dir.to_owned(),
+            snapshots: shown.snapshots.subscribe(),
+            figures: figures::follow(admin, shown.served.subscribe(), shown.requests.clone()),
+            served: shown.served.subscribe(),
+            requests: shown.requests.clone(),
+            traces,
+        }
+    }
+
     fn editor(&self) -> Editor {
         Editor { source: self.source.clone(), state_dir: self.state_dir.clone() }
     }
@@ -238,7 +256,7 @@ impl Home for Standalone {
     }
 
     fn has(&self) -> Has {
-        Has { requests: true, ..Has::default() }
+        Has { requests: true, traces: true, ..Has::default() }
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
@@ -301,6 +319,27 @@ impl Home for Standalone {
 
     fn with_requests<T>(&self, look: impl FnOnce(&Ring) -> T) -> T {
         look(&self.requests.look())
+    }
+
+    fn no_traces(&self) -> String {
+        let served = self.served.borrow();
+        match served.as_ref().map(|served| served.spec.tracing.as_ref()) {
+            Some(None) => {
+                "Nothing is traced; set `spec.tracing: {sampling: 1%}` in the Standalone, and traces are shown here."
+                    .to_owned()
+            }
+            Some(Some(tracing)) => match &tracing.endpoint {
+                Some(endpoint) if !self.traces.is(endpoint) => {
+                    format!("Spans go to {endpoint}: look there, or leave `endpoint` out, and traces are shown here.")
+                }
+                _ => String::new(),
+            },
+            None => String::new(),
+        }
+    }
+
+    fn with_traces<T>(&self, look: impl FnOnce(&Traces) -> T) -> T {
+        self.traces.read(look)
     }
 
     fn command(&self, asked: &explain::Asked) -> String {

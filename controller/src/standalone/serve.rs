@@ -23,7 +23,7 @@ use super::publish::Publisher;
 use super::spans::Collector;
 use super::text::{Source, parse, read_now};
 use super::watch::Watch;
-use super::{access_log, changes, figures, limits, message, state};
+use super::{access_log, changes, limits, message, state};
 use crate::cli::{Failure, report_error, report_warning, say};
 use crate::console::{self, Settings};
 
@@ -150,30 +150,19 @@ async fn prepare(
     })
     .await??;
     check_addresses(&source.file, &served.spec).await?;
-    let served = Arc::new(served);
-    let mut shown = Shown::new(console.is_some());
-    shown.serve(&served);
-    if let Some(settings) = console {
-        let home = Standalone {
-            source: source.clone(),
-            state_dir: directory.path().to_owned(),
-            snapshots: shown.snapshots(),
-            figures: figures::follow(
-                Admin::new(served.spec.admin.0),
-                shown.served(),
-                shown.requests().cloned().unwrap_or_default(),
-            ),
-            served: shown.served(),
-            requests: shown.requests().cloned().unwrap_or_default(),
-        };
-        console::serve(home, settings).await?;
-    }
     access_log::check(&source.file, &served.spec.access_log).await.map_err(Failure::Failed)?;
     if let Some(address) = served.spec.metrics {
         metrics::serve(address.0, metrics.clone()).await?;
     }
     let mut collector = Collector::default();
     collector.stand_in(&mut served.spec).await.map_err(Failure::Failed)?;
+    let served = Arc::new(served);
+    let mut shown = Shown::new(console.is_some());
+    shown.serve(&served);
+    if let Some(settings) = console {
+        let home = Standalone::new(&source, directory.path(), &shown, &served, collector.kept());
+        console::serve(home, settings).await?;
+    }
     let workers = served
         .spec
         .workers

@@ -3,7 +3,7 @@
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -34,9 +34,18 @@ const LISTED: usize = 100;
 
 /// The traces that are kept; a copy reads the same ones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Kept(Arc<Mutex<Traces>>);
+pub(crate) struct Kept {
+    traces: Arc<Mutex<Traces>>,
+    /// Where spans are taken, once they are.
+    endpoint: Arc<OnceLock<String>>,
+}
 
 impl Kept {
+    /// Whether this is where spans are sent.
+    pub(crate) fn is(&self, endpoint: &str) -> bool {
+        self.endpoint.get().is_some_and(|own| own == endpoint)
+    }
+
     /// Looks at the traces; spans that come meanwhile wait.
     pub(crate) fn read<T>(&self, look: impl FnOnce(&Traces) -> T) -> T {
         look(&self.lock())
@@ -44,7 +53,7 @@ impl Kept {
 
     fn lock(&self) -> MutexGuard<'_, Traces> {
         // Whoever panicked was reading, or has added some of its spans: the others are as they were.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.traces.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -57,7 +66,6 @@ pub(super) struct Collector {
 
 impl Collector {
     /// The traces that are kept.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the console reads it"))]
     pub(super) fn kept(&self) -> Kept {
         self.kept.clone()
     }
@@ -75,7 +83,8 @@ impl Collector {
                 .map_err(|error| format!("spec.tracing: nobody can listen on 127.0.0.1: {error}; name an `endpoint`"))?,
         };
         self.address = Some(address);
-        tracing.endpoint = Some(format!("http://{address}{SPANS}"));
+        let endpoint = self.kept.endpoint.get_or_init(|| format!("http://{address}{SPANS}"));
+        tracing.endpoint = Some(endpoint.clone());
         Ok(())
     }
 }
