@@ -211,7 +211,8 @@ class Serin:
 
     def __init__(self, stack, directory, v1, v2, v3):
         self.file = directory / "reviews.yaml"
-        self.listen, self.admin = free_addresses(2)
+        self.control = directory / "control.yaml"
+        self.listen, self.admin, self.console = free_addresses(3)
         template = (ROOT / "demo/reviews.yaml").read_text(encoding="utf-8")
         template = template[template.index("apiVersion") :]
         for old, new in [
@@ -219,7 +220,7 @@ class Serin:
             ("127.0.0.1:9901", self.admin),
             ("127.0.0.1:9081", v1),
             ("127.0.0.1:9082]", f"{v2}], v3: [{v3}]"),
-            ('accessLog: ""', f"accessLog: {json.dumps(str(directory / 'access.log'))}"),
+            ('accessLog: ""', "accessLog: /dev/stdout\n  tracing: {sampling: 1%}"),
         ]:
             template = replace(template, old, new)
         self.template = template
@@ -227,10 +228,12 @@ class Serin:
         self.lines = []
         self.serves = threading.Event()
         self.write(weight="50%", rules=False)
-        command = [str(SERIN), "standalone", "-f", str(self.file)]
+        command = [str(SERIN), "standalone", "-f", str(self.file), "--control", str(self.control), "--console", self.console]
         environment = {**os.environ, "ENVOY_BIN": str(ENVOY)}
-        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL}
-        self.process = start(stack, command, stderr=subprocess.PIPE, env=environment, **quiet)
+        # The console reads along, and passes the access log on.
+        log = stack.enter_context(open(directory / "access.log", "wb"))
+        streams = {"stdin": subprocess.DEVNULL, "stdout": log, "stderr": subprocess.PIPE}
+        self.process = start(stack, command, env=environment, **streams)
         self.reader = threading.Thread(target=self.read_log, daemon=True)
         self.reader.start()
         until = time.monotonic() + CAP

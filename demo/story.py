@@ -246,7 +246,7 @@ def hint():
     say(f"""
 {LOOK.bold('Make it yours')}: your service, your servers, your rules
    cp demo/reviews.yaml my.yaml
-   ENVOY_BIN={shown(ENVOY)} {shown(SERIN)} standalone -f my.yaml
+   ENVOY_BIN={shown(ENVOY)} {shown(SERIN)} standalone -f my.yaml --control control.yaml --console 127.0.0.1:9900
    make demo KEEP=1     {LOOK.dim('leaves this one running, to play with')}""")
 
 
@@ -256,6 +256,7 @@ def play(serin):
     curl = f"curl -s http://{serin.listen}/reviews/0"
     say(f"""
 {LOOK.bold('It runs until Ctrl-C.')} Play with it:
+   The console:       http://{serin.console}/
    {curl} -H 'cookie: user=ann'
    {curl} -H 'cookie: user=ann' -H 'x-team: qa'
    {curl.replace('/reviews/', '/preview/')}
@@ -288,6 +289,7 @@ def perform(stack, keep):
     say(f"\n   {LOOK.dim('starting two versions of reviews and `serin standalone` ...')}")
     serin = Serin(stack, directory, v1, v2, v3)
     say(f"   {LOOK.dim(f'serving on {serin.listen} after {time.monotonic() - started:.1f} s')}")
+    say(f"   the console, while this runs: {LOOK.bold(f'http://{serin.console}/')}")
     story = Story(serin)
     story.tell()
     story.summary(time.monotonic() - started)
