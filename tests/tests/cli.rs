@@ -77,7 +77,7 @@ fn the_help_has_examples_that_work() {
     let prelude = "kubectl() { cat release.yaml; }\nserin() { \"$SERIN\" \"$@\"; }\nset -e\n";
     let mut run = 0;
     for (name, count) in [
-        ("standalone", 2),
+        ("standalone", 3),
         ("explain", 3),
         ("validate", 2),
         ("lint", 3),
