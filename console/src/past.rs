@@ -13,13 +13,16 @@ pub const WINDOW: i64 = 300;
 const POINT: i64 = 10;
 const POINTS: usize = 180;
 
+/// Something of each version, by release and version.
+pub type ByVersion<T> = BTreeMap<(String, String), T>;
+
 /// Counters of all releases at one moment, as they stand.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Reading {
     /// Decisions, by release, version and reason.
     pub decided: BTreeMap<(String, String, String), u64>,
     /// What upstreams served, by release and version.
-    pub served: BTreeMap<(String, String), Served>,
+    pub served: ByVersion<Served>,
 }
 
 /// What grew from one reading to the next.
@@ -35,8 +38,8 @@ pub struct Past {
     last: Option<(Timestamp, Reading)>,
     window: VecDeque<Growth>,
     /// Since when the newest point is counted, and what it has.
-    point: Option<(Timestamp, BTreeMap<(String, String), Served>)>,
-    points: BTreeMap<(String, String), VecDeque<Point>>,
+    point: Option<(Timestamp, ByVersion<Served>)>,
+    points: ByVersion<VecDeque<Point>>,
 }
 
 impl Past {
@@ -55,7 +58,7 @@ impl Past {
     }
 
     /// Adds to the point under way, and begins another one where it is over.
-    fn count(&mut self, at: Timestamp, served: &BTreeMap<(String, String), Served>) {
+    fn count(&mut self, at: Timestamp, served: &ByVersion<Served>) {
         let begun = self.last.as_ref().map_or(at, |(before, _)| *before);
         let (since, sum) = self.point.get_or_insert_with(|| (begun, BTreeMap::new()));
         for (key, own) in served {

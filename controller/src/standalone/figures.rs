@@ -48,7 +48,7 @@ pub(super) fn follow(
             let Some(now) = served.borrow().clone() else { continue };
             let (counters, times) = tokio::join!(admin.counters(), admin.times());
             // All clusters are a long answer.
-            if ticks % HOSTS == 0 {
+            if ticks.is_multiple_of(HOSTS) {
                 hosts = admin.hosts().await.unwrap_or_default();
             }
             ticks += 1;
