@@ -6,12 +6,19 @@ mod words;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
+use jiff::Timestamp;
 use serde::Serialize;
 use serin_config::{ReleaseSplit, Split, SplitDocument};
 use serin_release::api::v1alpha1::CanaryRelease;
 use serin_release::difference::Difference;
 use serin_release::entry::{self, Previous};
 use serin_release::file::{self, File};
+use serin_release::lifecycle::control::Control;
+use serin_release::lifecycle::live::{live, weights};
+use serin_release::lifecycle::plan::{Planned, Progress, Signals};
+use serin_release::lifecycle::run::What;
+use serin_release::lifecycle::verb::is_ready;
+use serin_release::served::Limits;
 use serin_release::{Kept, Target};
 
 use super::{Failure, Output, print};
@@ -59,6 +66,9 @@ struct Answer {
     from: String,
     /// Whether there is none yet: then everybody is stable's.
     new: bool,
+    /// Whether its steps begin from the first one again.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    begins: bool,
     #[serde(flatten)]
     difference: Difference,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -83,14 +93,15 @@ impl Diff {
             Some(path) => known_of_file(path, &after)?,
             None => self.of_cluster(&after)?,
         };
-        let (before, now) = entries(known.release.as_ref(), &after);
-        let difference = Difference::of(&before.split, &now.split);
-        let people = People::new(split(&self.file, &before.split)?, split(&self.file, &now.split)?);
+        let Change { before, now, begins } = change(known.release.as_ref(), &after)?;
+        let difference = Difference::of(&before, &now);
+        let people = People::new(split(&self.file, &before)?, split(&self.file, &now)?);
         let answer = Answer {
             release: after.id(),
             from: known.from,
             new: known.release.is_none(),
-            users: self.user.iter().map(|key| people.user(key, &now.split)).collect::<Result<_, _>>()?,
+            begins,
+            users: self.user.iter().map(|key| people.user(key, &now)).collect::<Result<_, _>>()?,
             requests: self.requests.as_deref().map(|path| people.requests(path)).transpose()?,
             difference,
         };
@@ -162,21 +173,53 @@ fn known_of_file(path: &Path, after: &CanaryRelease) -> Result<Known, Failure> {
     Ok(Known { release, from })
 }
 
-/// What proxies decide by before and after: bucket maps go on from those of the status.
-fn entries(known: Option<&CanaryRelease>, after: &CanaryRelease) -> (Kept, Kept) {
+/// What proxies decide by before and after, and whether steps begin from the first one.
+struct Change {
+    before: ReleaseSplit,
+    now: ReleaseSplit,
+    begins: bool,
+}
+
+/// Bucket maps go on from those of the status, and so do steps and what a person said.
+fn change(known: Option<&CanaryRelease>, after: &CanaryRelease) -> Result<Change, Failure> {
     let fresh = CanaryRelease { status: None, ..after.clone() };
     let Some(known) = known else {
         let mut nobody = fresh.clone();
         (nobody.spec.canaries, nobody.spec.rules, nobody.spec.takeover) = (Vec::new(), Vec::new(), None);
         let before = entry::of(&nobody, &Target::in_mesh(&nobody), Previous::default());
-        return (before, entry::of(&fresh, &Target::in_mesh(&fresh), Previous::default()));
+        let (now, _) = acting(&fresh, &Progress::default(), Previous::default())?;
+        return Ok(Change { before: before.split, now: now.split, begins: false });
     };
+    let status = known.status.clone().unwrap_or_default();
+    let progress = Progress { run: status.run.clone(), weights: weights(&status.allocation.base), control: status.acting() };
     let allocation = known.status.as_ref().map(|status| &status.allocation);
-    let before = entry::of(known, &Target::in_mesh(known), Previous { allocation, kept: None });
+    // As it acts: what its text says, without what time would do to it meanwhile.
+    let (before, planned) = acting(known, &progress, Previous { allocation, kept: None })?;
+    let (run, weights) = (planned.progress.run.or(progress.run), weights(&before.allocation.base));
+    let progress = Progress { run, weights, control: progress.control };
     let after = CanaryRelease { status: known.status.clone(), ..fresh };
     let previous = Previous { allocation: Some(&before.allocation), kept: Some(&before) };
-    let now = entry::of(&after, &Target::in_mesh(&after), previous);
-    (before, now)
+    let (now, planned) = acting(&after, &progress, previous)?;
+    let begins = planned.happened.iter().any(|happened| happened.what == What::Started);
+    Ok(Change { before: before.split, now: now.split, begins })
+}
+
+/// A release as steps and a person's word leave it at the time of its last look, where pods are as its status has them.
+fn acting(release: &CanaryRelease, progress: &Progress, previous: Previous<'_>) -> Result<(Kept, Planned), Failure> {
+    let spec = &release.spec;
+    let versions = std::iter::once(&spec.stable.version).chain(spec.canaries.iter().map(|canary| &canary.version));
+    let ready = versions.filter(|version| is_ready(release, version)).cloned().collect();
+    let signals = Signals { ready, ..Signals::default() };
+    let attempt = progress.run.as_ref().map_or(0, |run| run.attempt);
+    let word = release.word.clone().or_else(|| progress.control.clone()).unwrap_or_default();
+    let word = Control { attempt: word.attempt.max(attempt), ..word };
+    let now = progress.run.as_ref().map_or(Timestamp::UNIX_EPOCH, |run| run.seen);
+    let lived = live(release, &word, progress, &signals, now)
+        .map_err(|cause| Failure::Invalid(format!("{}: {cause}", release.id())))?;
+    let kept = entry::of(&lived.release, &Target::in_mesh(&lived.release), previous);
+    // Who is rolled back keeps the buckets, and stable serves them.
+    let split = Limits { waiting: lived.release.banned, ..Limits::default() }.serve(&kept.split);
+    Ok((Kept { split, ..kept }, lived.planned))
 }
 
 /// The engine of one entry.

@@ -3,6 +3,11 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use serin_release::api::v1alpha1::CanaryRelease;
+use serin_release::lifecycle::control::Control;
+use serin_release::lifecycle::live::live;
+use serin_release::lifecycle::plan::{Progress, Signals};
+use serin_release::lifecycle::run::{Run, RunState};
 use tempfile::TempDir;
 
 use crate::{refused, serin, stdout};
@@ -166,4 +171,47 @@ fn what_cannot_be_compared_is_told() {
     );
     files.write("new.yaml", "kind: CanaryRelease\n");
     assert!(refused(&["diff", "-f", &new, "--from", &old]).contains("this document has no `apiVersion`"));
+}
+
+/// A release with three steps whose second one is reached, as its status says it.
+fn at_the_second_step(version: &str) -> Value {
+    let spec = json!({"canaries": [{"version": version}],
+        "steps": [{"weight": "1%", "hold": "1h"}, {"weight": "25%", "hold": "1h"}, {"weight": "100%"}]});
+    let text = release(&spec);
+    let own: CanaryRelease = serde_json::from_value(text).unwrap();
+    let signals = Signals { ready: [version.to_owned()].into(), ..Signals::default() };
+    let now = "2026-01-01T00:00:00Z".parse().unwrap();
+    let lived = live(&own, &Control::default(), &Progress::default(), &signals, now).unwrap();
+    let run = Run { step: 1, reached: true, state: RunState::Holding, ..lived.planned.progress.run.unwrap() };
+    let mut with = spec;
+    with["status"] = json!({"allocation": {"base": [{"version": version, "buckets": 25_000}]}, "run": run});
+    with
+}
+
+#[test]
+fn steps_go_on_from_where_they_are_or_begin_again() {
+    let known = at_the_second_step("v2");
+    let mut same = known.clone();
+    same.as_object_mut().unwrap().remove("status");
+    assert_eq!(
+        Files::new(&known, &same).diff(&["--exit-code"]),
+        (Some(0), "bookinfo/reviews  as it is in old.yaml\n  nobody moves\n".to_owned())
+    );
+    let mut other = same.clone();
+    other["canaries"][0]["version"] = json!("v3");
+    assert_eq!(
+        Files::new(&known, &other).diff(&["--exit-code"]),
+        (
+            Some(3),
+            "bookinfo/reviews  as it is in old.yaml\n  steps begin again from the first: another version, workload or step makes another run\n  \
+             24.000% of people  v2 → v1\n   1.000% of people  v2 → v3\n  75.000% stay\n"
+                .to_owned()
+        )
+    );
+    // Other steps of the same version go on from its weights.
+    let mut longer = same;
+    longer["steps"][0]["hold"] = json!("2h");
+    let answer = Files::new(&known, &longer).diff(&["-o", "json"]).1;
+    let answer: Value = serde_json::from_str(&answer).unwrap();
+    assert_eq!((&answer["begins"], &answer["stay"]), (&json!(true), &json!(100_000)), "{answer}");
 }

@@ -16,10 +16,13 @@ fn share(buckets: u32) -> String {
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { release, from, new, difference, users, requests } = self;
+        let Self { release, from, new, begins, difference, users, requests } = self;
         match new {
             true => writeln!(f, "{release}  is not in {from}: everybody is stable's now")?,
             false => writeln!(f, "{release}  as it is in {from}")?,
+        }
+        if *begins {
+            writeln!(f, "  steps begin again from the first: another version, workload or step makes another run")?;
         }
         if let Some(why) = &difference.reshuffled {
             writeln!(f, "  everybody may move: {why}")?;
