@@ -395,6 +395,12 @@ fn check(world: &World, old: &Progress, planned: &Planned, served: &Served) {
             assert!(of(&planned.progress, version) <= goal.max(of(old, version)), "beyond the goal");
         }
     }
+    // P15: a baseline has people before the first step alone, and its canary has none then.
+    for version in ["v2", "v3"] {
+        let baseline = of(&planned.progress, &format!("{version}-baseline"));
+        let is_before = run.step == 0 && !run.reached && run.measured.is_none() && of(&planned.progress, version) == 0;
+        assert!(baseline == 0 || is_before, "a baseline of {version} has {baseline} buckets");
+    }
     // What has not arrived takes no time, and no step is left before it has.
     if world.signals.pending {
         assert_eq!((run.step, run.total), (old_run.step, old_run.total), "it went on before people were there");
