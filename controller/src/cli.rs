@@ -9,10 +9,12 @@ pub(crate) mod cluster;
 mod compile;
 mod complete;
 #[cfg(feature = "cluster")]
+mod console;
+#[cfg(feature = "cluster")]
 mod create;
 #[cfg(feature = "cluster")]
 mod delete;
-mod diff;
+pub(crate) mod diff;
 #[cfg(feature = "cluster")]
 mod document;
 pub(crate) mod explain;
@@ -99,6 +101,9 @@ enum Command {
     /// Show the releases of a cluster.
     #[cfg(feature = "cluster")]
     List(list::List),
+    /// Serve pages about the releases of a cluster, with your own rights.
+    #[cfg(feature = "cluster")]
+    Console(console::Console),
     /// Show all of one release.
     #[cfg(feature = "cluster")]
     Show(show::Show),
@@ -165,6 +170,8 @@ pub enum Failure {
     Invalid(String),
     /// Something failed while running: exit code 1.
     Failed(String),
+    /// The API server does not let this user do it.
+    Forbidden(String),
     /// What was asked for was done, and what came is not what was hoped for: exit code 3. The answer has said why, else the text does.
     Otherwise(String),
     /// What was waited for has not come in time: exit code 4.
@@ -214,6 +221,8 @@ pub fn run() -> ExitCode {
         #[cfg(feature = "cluster")]
         Command::List(list) => list.run(),
         #[cfg(feature = "cluster")]
+        Command::Console(console) => console.run(),
+        #[cfg(feature = "cluster")]
         Command::Show(show) => show.run(),
         #[cfg(feature = "cluster")]
         Command::Status(status) => status.run(),
@@ -238,7 +247,7 @@ pub fn run() -> ExitCode {
     let (code, message) = match done {
         Ok(()) => return ExitCode::SUCCESS,
         Err(Failure::Invalid(message)) => (2, message),
-        Err(Failure::Failed(message)) => (1, message),
+        Err(Failure::Failed(message) | Failure::Forbidden(message)) => (1, message),
         Err(Failure::Otherwise(message)) => (3, message),
         Err(Failure::GaveUp(message)) => (4, message),
         Err(Failure::Person(message)) => (5, message),

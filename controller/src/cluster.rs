@@ -24,7 +24,7 @@ mod queue;
 pub mod rbac;
 mod reconcile;
 mod serve;
-mod watch;
+pub(crate) mod watch;
 
 use std::error::Error;
 use std::net::SocketAddr;

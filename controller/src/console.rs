@@ -8,6 +8,8 @@
 
 mod act;
 mod answer;
+#[cfg(feature = "cluster")]
+pub(crate) mod cluster;
 mod edit;
 mod explain;
 mod guard;
@@ -110,4 +112,14 @@ pub(crate) async fn serve<H: Home>(home: H, settings: Settings) -> Result<(), Fa
     tokio::spawn(async move { axum::serve(listener, router).await });
     say(&format!("console at http://{address}{base}/"));
     Ok(())
+}
+
+/// Reads a path that stands before all others.
+pub(crate) fn base_path(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/-_.~".contains(letter);
+    match path.is_empty() || path.starts_with('/') && path.chars().all(is_plain) {
+        true => Ok(path.to_owned()),
+        false => Err("write a path of letters, digits, `-`, `_` and `.`, such as `/serin`".to_owned()),
+    }
 }

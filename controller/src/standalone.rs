@@ -153,9 +153,10 @@ pub(crate) fn metrics_text() -> String {
 }
 
 /// What a failure says.
-fn message(failure: Failure) -> String {
+pub(crate) fn message(failure: Failure) -> String {
     match failure {
         Failure::Failed(message)
+        | Failure::Forbidden(message)
         | Failure::Invalid(message)
         | Failure::Otherwise(message)
         | Failure::GaveUp(message)

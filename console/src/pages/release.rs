@@ -288,7 +288,10 @@ fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, versio
         decisions: if figures.decided.is_empty() { String::new() } else { decisions.to_string() },
         served: served.map(|served| served.requests.to_string()).unwrap_or_default(),
         fallback: served.map(|served| served.elsewhere.to_string()).unwrap_or_default(),
-        ready: ready(&endpoints),
+        ready: match endpoints.is_empty() {
+            true => pods(subject, version),
+            false => ready(&endpoints),
+        },
         rate: served.map(|served| shown::rate(served.requests as f64 / seconds)).unwrap_or_default(),
         success: served.and_then(Served::success).map(number::percent).unwrap_or_default(),
         beside: compared.unwrap_or_default(),
@@ -298,6 +301,12 @@ fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, versio
         sparkline: sparkline_of((index, version), figures.past.get(version)),
         endpoints: endpoints.iter().map(|endpoint| endpoint.name.clone()).collect(),
     }
+}
+
+/// What a status says of a version's pods; empty where it says nothing.
+fn pods(subject: &Subject, version: &str) -> String {
+    let versions = subject.status().versions;
+    versions.iter().find(|own| own.version == version).map(|own| own.ready.to_string()).unwrap_or_default()
 }
 
 /// Such as `1 of 2`; the number alone where nobody knows.

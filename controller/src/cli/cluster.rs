@@ -53,12 +53,8 @@ impl Connection {
     pub(crate) fn open(place: &Place) -> Result<Self, Failure> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
         let runtime = runtime.map_err(|error| Failure::running("cannot start", error))?;
-        let (client, namespace) = runtime.block_on(async {
-            let config = config(place).await?;
-            let namespace = place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-            // A client needs the runtime around it.
-            Ok::<_, Failure>((connect_to(config, PATIENCE)?, namespace))
-        })?;
+        // A client needs the runtime around it.
+        let (client, namespace) = runtime.block_on(client(place))?;
         Ok(Self { client, runtime, namespace })
     }
 
@@ -107,7 +103,11 @@ impl Connection {
             Err(_) => Err(Failure::Failed(format!("cannot {what}: no answer within {PATIENCE:?}"))),
             Ok(Ok(found)) => Ok(Some(found)),
             Ok(Err(kube::Error::Api(status))) if status.is_conflict() || status.is_already_exists() => Ok(None),
-            Ok(Err(error)) => Err(Failure::Failed(format!("cannot {what}: {}", cause(&error)))),
+            Ok(Err(error)) => {
+                let told = format!("cannot {what}: {}", cause(&error));
+                let is_forbidden = matches!(&error, kube::Error::Api(status) if status.is_forbidden());
+                Err(if is_forbidden { Failure::Forbidden(told) } else { Failure::Failed(told) })
+            }
         }
     }
 
@@ -127,6 +127,13 @@ impl Connection {
     pub(crate) fn pause(&self, time: Duration) {
         self.runtime.block_on(async { sleep(time).await });
     }
+}
+
+/// A client of the cluster that is named, and the namespace that is meant without any.
+pub(crate) async fn client(place: &Place) -> Result<(Client, String), Failure> {
+    let config = config(place).await?;
+    let namespace = place.namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    Ok((connect_to(config, PATIENCE)?, namespace))
 }
 
 /// The configuration of the cluster that is named.

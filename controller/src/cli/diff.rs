@@ -174,14 +174,14 @@ fn known_of_file(path: &Path, after: &CanaryRelease) -> Result<Known, Failure> {
 }
 
 /// What proxies decide by before and after, and whether steps begin from the first one.
-struct Change {
-    before: ReleaseSplit,
-    now: ReleaseSplit,
-    begins: bool,
+pub(crate) struct Change {
+    pub(crate) before: ReleaseSplit,
+    pub(crate) now: ReleaseSplit,
+    pub(crate) begins: bool,
 }
 
 /// Bucket maps go on from those of the status, and so do steps and what a person said.
-fn change(known: Option<&CanaryRelease>, after: &CanaryRelease) -> Result<Change, Failure> {
+pub(crate) fn change(known: Option<&CanaryRelease>, after: &CanaryRelease) -> Result<Change, Failure> {
     let fresh = CanaryRelease { status: None, ..after.clone() };
     let Some(known) = known else {
         let mut nobody = fresh.clone();

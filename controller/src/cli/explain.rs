@@ -5,7 +5,7 @@ mod batch;
 pub(super) mod line;
 mod note;
 #[cfg(feature = "cluster")]
-mod published;
+pub(crate) mod published;
 mod readiness;
 pub(crate) mod request;
 pub(crate) mod subject;

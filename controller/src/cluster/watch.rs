@@ -14,7 +14,7 @@ use crate::cluster::metrics::Metrics;
 use serin_mesh::store::Event;
 
 /// Watches a kind until the receiver is gone. What fails is tried again with a growing delay and jitter.
-pub(super) async fn watch(client: Client, kind: Kind, sender: Sender<(Kind, Event)>, metrics: Metrics) {
+pub(crate) async fn watch(client: Client, kind: Kind, sender: Sender<(Kind, Event)>, metrics: Metrics) {
     let resource = api_resource(kind);
     let config = match kind.selector() {
         Some(selector) => watcher::Config::default().labels(selector),

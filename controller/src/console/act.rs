@@ -75,6 +75,7 @@ pub(super) async fn act<H: Home>(
             Redirect::to(&format!("{}/releases/{id}", frame.base)).into_response()
         }
         Err(Refusal::Invalid(_)) => shown(&console, &headers, &Preview::new(&subject, &action, &fields, Timestamp::now())),
+        Err(Refusal::Forbidden(sentence)) => problem(StatusCode::FORBIDDEN, &frame, "Not allowed", &sentence),
         Err(Refusal::Conflict(sentence)) => problem(StatusCode::CONFLICT, &frame, "Somebody else was faster", &sentence),
         Err(Refusal::Failed(sentence)) => problem(StatusCode::BAD_GATEWAY, &frame, "It was not written", &sentence),
     }

@@ -67,6 +67,7 @@ fn refused<H: Home>(console: &Console<H>, refusal: Refusal) -> Response {
     let frame = console.frame(&Who::default());
     match refusal {
         Refusal::Invalid(sentence) => problem(StatusCode::UNPROCESSABLE_ENTITY, &frame, "It cannot be so", &sentence),
+        Refusal::Forbidden(sentence) => problem(StatusCode::FORBIDDEN, &frame, "Not allowed", &sentence),
         Refusal::Conflict(sentence) => problem(StatusCode::CONFLICT, &frame, "Somebody else was faster", &sentence),
         Refusal::Failed(sentence) => problem(StatusCode::BAD_GATEWAY, &frame, "It does not work", &sentence),
     }

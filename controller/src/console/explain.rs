@@ -65,8 +65,9 @@ async fn answered<H: Home>(console: &Console<H>, named: Named, fields: &Fields) 
     };
     let told = match read.and_then(|asked| request(&asked).map(|request| (asked, request))) {
         Ok((asked, request)) => {
-            explain.command = console.home.command(&asked);
-            console.home.explain(request).await
+            let release = Some(explain.release.as_str()).filter(|release| !release.is_empty());
+            explain.command = console.home.command(release, &asked);
+            console.home.explain(release, request).await
         }
         Err(sentence) => Err(sentence),
     };

@@ -25,6 +25,8 @@ pub(crate) struct Who {
 /// Why a word was not written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
+    /// That person may not: the sentence of who refused.
+    Forbidden(String),
     /// It says what cannot be.
     Invalid(String),
     /// Others keep changing what it is about.
@@ -62,8 +64,8 @@ pub(crate) trait Home: Send + Sync + 'static {
     fn attempt(&self, who: &Who, release: Option<&str>, text: &str) -> impl Future<Output = Result<Tried, Refusal>> + Send;
     /// Writes what its owner wants, with that person's rights, and says which release it is.
     fn change(&self, who: &Who, change: Change) -> impl Future<Output = Result<String, Refusal>> + Send;
-    /// Why a request would get its version.
-    fn explain(&self, asked: Asked) -> impl Future<Output = Result<Explained, String>> + Send;
+    /// Why a request would get its version; of this release, where one is named.
+    fn explain(&self, release: Option<&str>, asked: Asked) -> impl Future<Output = Result<Explained, String>> + Send;
     /// Why there are no requests to look at; empty where there may be.
     fn no_requests(&self) -> String;
     /// Looks at the last requests.
@@ -73,7 +75,7 @@ pub(crate) trait Home: Send + Sync + 'static {
     /// Looks at the traces.
     fn with_traces<T>(&self, look: impl FnOnce(&Traces) -> T) -> T;
     /// The command that explains the same.
-    fn command(&self, asked: &explain::Asked) -> String;
+    fn command(&self, release: Option<&str>, asked: &explain::Asked) -> String;
     /// Writes a person's word about a release, with that person's rights, and says whether it is another one than before.
     fn say(
         &self,

@@ -37,8 +37,8 @@ use super::{Proxied, figures, message};
 use crate::cli::Failure;
 use crate::cli::explain::request::Asked;
 use crate::cli::explain::subject::Subject as Explaining;
-use crate::console::Settings;
 use crate::console::home::{Change, Home, Refusal, Who};
+use crate::console::{Settings, base_path};
 use crate::keeper::files::Files;
 use crate::keeper::{self, Keeper};
 use edit::Editor;
@@ -59,16 +59,6 @@ pub(super) struct Arguments {
     /// Only show: the console changes nothing.
     #[arg(long, requires = "console")]
     console_read_only: bool,
-}
-
-/// Reads a path before all others.
-fn base_path(text: &str) -> Result<String, String> {
-    let path = text.trim_end_matches('/');
-    let is_plain = |letter: char| letter.is_ascii_alphanumeric() || "/-_.~".contains(letter);
-    match path.is_empty() || path.starts_with('/') && path.chars().all(is_plain) {
-        true => Ok(path.to_owned()),
-        false => Err("write a path of letters, digits, `-`, `_` and `.`, such as `/serin`".to_owned()),
-    }
 }
 
 impl Arguments {
@@ -295,7 +285,7 @@ impl Home for Standalone {
         done(move || editor.change(&change)).await
     }
 
-    async fn explain(&self, asked: Asked) -> Result<Explained, String> {
+    async fn explain(&self, _release: Option<&str>, asked: Asked) -> Result<Explained, String> {
         let served = self.served.borrow().clone().ok_or("nothing is served yet")?;
         let Served { spec, defaults, releases, checked, .. } = &*served;
         let (spec, defaults, releases) = (spec.clone(), defaults.clone(), releases.clone());
@@ -342,7 +332,7 @@ impl Home for Standalone {
         self.traces.read(look)
     }
 
-    fn command(&self, asked: &explain::Asked) -> String {
+    fn command(&self, _release: Option<&str>, asked: &explain::Asked) -> String {
         let control = self.source.control.iter().map(|control| format!(" --control {}", control.display()));
         format!("serin explain -f {}{} {}", self.source.file.display(), control.collect::<String>(), asked.arguments())
     }

@@ -15,7 +15,7 @@ use crate::cli::cluster::Connection;
 use crate::cluster::convert::from_dynamic;
 
 /// What is published of a release in the mesh.
-pub(super) fn published(connection: &Connection, name: &Name, root_namespace: &str) -> Result<Subject, Failure> {
+pub(crate) fn published(connection: &Connection, name: &Name, root_namespace: &str) -> Result<Subject, Failure> {
     let home = Istio { root_namespace: root_namespace.to_owned(), ..Istio::default() };
     let carrier = home.carrier_name(&Scope::Mesh);
     let found = connection.find(Kind::WasmPlugin, &carrier)?.map(from_dynamic);
