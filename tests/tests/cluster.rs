@@ -7,6 +7,8 @@ mod analysis;
 mod clones;
 #[path = "cluster/commands.rs"]
 mod commands;
+#[path = "cluster/console.rs"]
+mod console;
 #[path = "cluster/control.rs"]
 mod control;
 #[path = "cluster/definition.rs"]
@@ -78,6 +80,7 @@ fn trials(needs: &'static [Need]) -> Vec<Trial> {
         filter::TESTS,
         rights::TESTS,
         lead::TESTS,
+        console::TESTS,
         control::TESTS,
         commands::TESTS,
         steps::TESTS,

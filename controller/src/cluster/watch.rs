@@ -1,6 +1,7 @@
 //! One watch for each kind, into one channel; a leader that is busy holds them up.
 
 use futures::StreamExt;
+use futures::stream::BoxStream;
 use kube::api::{Api, DynamicObject};
 use kube::runtime::utils::WatchStreamExt;
 use kube::runtime::watcher;
@@ -13,24 +14,40 @@ use super::convert::{api_resource, from_dynamic, from_metadata};
 use crate::cluster::metrics::Metrics;
 use serin_mesh::store::Event;
 
-/// Watches a kind until the receiver is gone. What fails is tried again with a growing delay and jitter.
-pub(crate) async fn watch(client: Client, kind: Kind, sender: Sender<(Kind, Event)>, metrics: Metrics) {
+/// What happens to a kind, in one namespace or in all. What fails is tried again with a growing delay and jitter.
+pub(crate) fn events(
+    client: Client,
+    kind: Kind,
+    namespace: Option<&str>,
+) -> BoxStream<'static, Result<Event, watcher::Error>> {
     let resource = api_resource(kind);
     let config = match kind.selector() {
         Some(selector) => watcher::Config::default().labels(selector),
         None => watcher::Config::default(),
     };
-    let events = match kind.metadata_only() {
+    match kind.metadata_only() {
         true => {
-            let api: Api<PartialObjectMeta<DynamicObject>> = Api::all_with(client, &resource);
-            watcher::watcher(api, config).map(|event| event.map(|event| convert(event, from_metadata))).boxed()
+            let api: Api<PartialObjectMeta<DynamicObject>> = match namespace {
+                Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+                None => Api::all_with(client, &resource),
+            };
+            let events = watcher::watcher(api, config).map(|event| event.map(|event| convert(event, from_metadata)));
+            events.default_backoff().boxed()
         }
         false => {
-            let api: Api<DynamicObject> = Api::all_with(client, &resource);
-            watcher::watcher(api, config).map(|event| event.map(|event| convert(event, from_dynamic))).boxed()
+            let api: Api<DynamicObject> = match namespace {
+                Some(namespace) => Api::namespaced_with(client, namespace, &resource),
+                None => Api::all_with(client, &resource),
+            };
+            let events = watcher::watcher(api, config).map(|event| event.map(|event| convert(event, from_dynamic)));
+            events.default_backoff().boxed()
         }
-    };
-    let mut events = std::pin::pin!(events.default_backoff());
+    }
+}
+
+/// Watches a kind until the receiver is gone.
+pub(super) async fn watch(client: Client, kind: Kind, sender: Sender<(Kind, Event)>, metrics: Metrics) {
+    let mut events = events(client, kind, None);
     while let Some(event) = events.next().await {
         match event {
             Ok(seen) => {

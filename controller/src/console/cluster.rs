@@ -50,7 +50,7 @@ impl Cluster {
         let problem = "no metric source is named".to_owned();
         // It is never told of anything: nobody counts here yet.
         let (_, figures) = watch::channel(Arc::new(Figures { problem: Some(problem), ..Figures::default() }));
-        let (snapshots, rights) = (seen::follow(client.clone()), Rights::new(client));
+        let (snapshots, rights) = (seen::follow(client.clone(), place.namespace.clone()), Rights::new(client));
         Ok(Self { place, root_namespace, snapshots, figures, rights })
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::StreamExt;
+use futures::stream::select;
 use kube::Client;
 use serin_console::snapshot::{Service, Snapshot, Subject};
 use serin_mesh::resource::Resource;
@@ -11,14 +13,12 @@ use serin_mesh::word::Word;
 use serin_mesh::{Kind, Object};
 use serin_release::Target;
 use serin_release::api::v1alpha1::CanaryRelease;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::watch;
 
-use crate::cluster::metrics::Metrics;
-use crate::cluster::watch::watch as watch_kind;
+use crate::cluster::cause;
+use crate::cluster::watch::events;
 
-/// The kinds that are watched.
-const KINDS: [Kind; 2] = [Kind::CanaryRelease, Kind::CanaryControl];
-/// Events that may wait.
+/// So many events make one picture, where they come at once.
 const EVENTS: usize = 256;
 
 /// The objects of a kind, by `NAMESPACE/NAME`; those of a list that is not whole yet wait beside them.
@@ -27,6 +27,8 @@ struct Objects {
     all: BTreeMap<String, Object>,
     list: Option<BTreeMap<String, Object>>,
     is_whole: bool,
+    /// Why it is not seen; what was seen last goes on to be shown.
+    problem: Option<String>,
 }
 
 impl Objects {
@@ -45,29 +47,37 @@ fn id(object: &Object) -> String {
     object.name().to_string()
 }
 
-/// Watches as long as somebody looks.
-pub(super) fn follow(client: Client) -> watch::Receiver<Arc<Snapshot>> {
+/// Watches a namespace, or all, as long as the process lives.
+pub(super) fn follow(client: Client, namespace: Option<String>) -> watch::Receiver<Arc<Snapshot>> {
     let (sender, receiver) = watch::channel(Arc::new(Snapshot::default()));
-    let (events, mut seen) = mpsc::channel(EVENTS);
-    for kind in KINDS {
-        tokio::spawn(watch_kind(client.clone(), kind, events.clone(), Metrics::default()));
-    }
+    let of = |kind| events(client.clone(), kind, namespace.as_deref()).map(move |event| (kind, event));
+    let mut seen = select(of(Kind::CanaryRelease), of(Kind::CanaryControl)).ready_chunks(EVENTS);
     tokio::spawn(async move {
         let (mut releases, mut controls) = (Objects::default(), Objects::default());
-        while let Some((kind, event)) = seen.recv().await {
-            let objects = if kind == Kind::CanaryRelease { &mut releases } else { &mut controls };
-            objects.take(event);
-            if !releases.is_whole || !controls.is_whole || !seen.is_empty() {
-                continue;
+        while let Some(chunk) = seen.next().await {
+            for (kind, event) in chunk {
+                let objects = if kind == Kind::CanaryRelease { &mut releases } else { &mut controls };
+                match event {
+                    Ok(event) => {
+                        objects.problem = None;
+                        objects.take(event);
+                    }
+                    Err(error) => objects.problem = Some(format!("cannot watch {}: {}", kind.name(), cause(&error))),
+                }
             }
-            sender.send_modify(|last| *last = Arc::new(snapshot(&releases, &controls, last.revision + 1)));
+            // A list is shown once it is whole; that it does not come is shown at once.
+            let is_told = releases.problem.is_some() || controls.problem.is_some();
+            if is_told || releases.is_whole && (controls.is_whole || controls.list.is_none()) {
+                sender.send_modify(|last| *last = Arc::new(snapshot(&releases, &controls, last.revision + 1)));
+            }
         }
     });
     receiver
 }
 
 fn snapshot(releases: &Objects, controls: &Objects, revision: u64) -> Snapshot {
-    let mut notices = Vec::new();
+    let problems = releases.problem.iter().chain(&controls.problem);
+    let mut notices: Vec<String> = problems.map(|problem| format!("{problem}; what was seen last is shown.")).collect();
     let mut subjects = BTreeMap::new();
     for (id, object) in &releases.all {
         let resource = Resource::read(object);
