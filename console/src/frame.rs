@@ -24,8 +24,6 @@ pub struct Has {
     pub requests: bool,
     /// Traces.
     pub traces: bool,
-    /// A sign-in.
-    pub login: bool,
 }
 
 /// Why something cannot be done; `None` where it can.

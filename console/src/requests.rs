@@ -150,7 +150,7 @@ impl Ring {
 
     /// The buckets that weights decided in these seconds, each with the version that it got last, and how many requests that were.
     #[must_use]
-    pub fn people(&self, services: &[(String, u16)], seconds: Range<i64>) -> (BTreeMap<u32, String>, u64) {
+    pub fn people(&self, services: &[(String, u16)], seconds: Range<i64>) -> (People, u64) {
         let (mut people, mut count) = (BTreeMap::new(), 0);
         let among = self.requests.iter().rev().filter(|(second, _)| seconds.contains(second));
         for (_, request) in among.filter(|(_, request)| request.is_by_weight() && request.is_of(services)) {
@@ -179,16 +179,28 @@ pub fn version_of(entry: &ReleaseSplit, bucket: u32) -> &str {
     &entry.stable
 }
 
+/// The buckets that were seen lately, each with the version that it got last.
+pub type People = BTreeMap<u32, String>;
+
+/// How many of the people that were seen lately move when one entry replaces another, in words; empty where nobody was seen.
+#[must_use]
+pub fn seen(people: &People, before: &ReleaseSplit, after: &ReleaseSplit) -> String {
+    match movers(people, before, after) {
+        (_, 0) => String::new(),
+        (moves, seen) => format!("Of {seen} people seen in the last 10 minutes {moves} move."),
+    }
+}
+
 /// How many of the people that were seen move when one entry replaces another, and how many were seen.
 #[must_use]
-pub fn movers(people: &BTreeMap<u32, String>, before: &ReleaseSplit, after: &ReleaseSplit) -> (usize, usize) {
+pub fn movers(people: &People, before: &ReleaseSplit, after: &ReleaseSplit) -> (usize, usize) {
     let moves = people.keys().filter(|bucket| version_of(before, **bucket) != version_of(after, **bucket)).count();
     (moves, people.len())
 }
 
 /// Distinct buckets by the version that they got.
 #[must_use]
-pub fn keys(people: &BTreeMap<u32, String>) -> BTreeMap<&str, u64> {
+pub fn keys(people: &People) -> BTreeMap<&str, u64> {
     let versions: BTreeSet<&str> = people.values().map(String::as_str).collect();
     let count = |version: &str| people.values().filter(|own| *own == version).count() as u64;
     versions.into_iter().map(|version| (version, count(version))).collect()

@@ -31,6 +31,9 @@ use guard::Hosts;
 use home::Home;
 use live::Streams;
 
+/// So many seconds ago is lately.
+pub(crate) const LATELY: i64 = 600;
+
 /// How a console is served.
 #[derive(Clone, Debug)]
 pub(crate) struct Settings {

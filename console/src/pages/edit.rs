@@ -13,6 +13,8 @@ pub struct Tried {
     pub problems: Vec<Wrong>,
     /// Who moves, and which rules are other ones; `None` where it is wrong, or the release is not there yet.
     pub difference: Option<Difference>,
+    /// How many of the people that were seen lately move, in words; empty where nobody was seen.
+    pub people: String,
     /// What is allowed but perhaps not meant.
     pub warnings: Vec<String>,
     /// Whether it says the same as before: comments alone are other ones.

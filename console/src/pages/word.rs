@@ -5,9 +5,11 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::Serialize;
 use serin_config::Weight;
+use serin_release::difference::Difference;
 use serin_release::lifecycle::control::Control;
-use serin_release::lifecycle::verb::{Said, Verb, moves};
+use serin_release::lifecycle::verb::{Said, Verb, entries};
 
+use crate::requests::{People, seen};
 use crate::snapshot::Subject;
 
 /// The fields of a form, by name.
@@ -34,6 +36,8 @@ pub struct Preview {
     pub revision: String,
     /// Who moves, largest part first.
     pub moves: Vec<Moved>,
+    /// How many of the people that were seen lately move, in words; empty where nobody was seen.
+    pub people: String,
     /// What to think of first; empty where nothing is.
     pub question: String,
     /// What it comes to, where that is not who moves.
@@ -94,9 +98,9 @@ fn weights(fields: &Fields) -> Result<BTreeMap<String, Weight>, String> {
 }
 
 impl Preview {
-    /// What a form comes to. `now` counts where the release was not looked at yet.
+    /// What a form comes to, for the people that were seen lately. `now` counts where the release was not looked at yet.
     #[must_use]
-    pub fn new(subject: &Subject, action: &str, fields: &Fields, now: Timestamp) -> Self {
+    pub fn new(subject: &Subject, action: &str, fields: &Fields, people: &People, now: Timestamp) -> Self {
         let id = subject.id();
         let because = fields.get("because").cloned().unwrap_or_default();
         let own = fields.iter().filter(|(name, _)| !matches!(name.as_str(), "because" | "action" | "revision"));
@@ -108,6 +112,7 @@ impl Preview {
             because: because.clone(),
             revision: subject.revision(),
             moves: Vec::new(),
+            people: String::new(),
             question: String::new(),
             answer: String::new(),
             command: String::new(),
@@ -117,15 +122,16 @@ impl Preview {
         let told = verb(action, fields).and_then(|verb| {
             let said = verb.said(&subject.release, &subject.control)?;
             let control = Control { because: because.clone(), ..said.control.clone() };
-            let moves = moves(&subject.release, &subject.control, &control, now)?.moves;
-            Ok((verb, said, control, moves))
+            let entries = entries(&subject.release, &subject.control, &control, now)?;
+            Ok((verb, said, control, entries))
         });
         match told {
-            Ok((verb, Said { question, answer, .. }, control, moves)) => {
+            Ok((verb, Said { question, answer, .. }, control, (before, after))) => {
                 let share = |buckets| Weight::from_buckets(buckets).unwrap_or(Weight::ALL).to_string();
                 let moved =
                     |one: serin_release::difference::Move| Moved { share: share(one.buckets), from: one.from, to: one.to };
-                preview.moves = moves.into_iter().map(moved).collect();
+                preview.moves = Difference::of(&before, &after).moves.into_iter().map(moved).collect();
+                preview.people = seen(people, &before, &after);
                 preview.question = question.unwrap_or_default();
                 preview.answer = answer.unwrap_or_default();
                 preview.command = command(&verb, &id, &because);

@@ -26,7 +26,7 @@ pub(super) async fn preview<H: Home>(
     let id = format!("{namespace}/{name}");
     let Some(subject) = console.subject(&id) else { return console.no_release(&id) };
     let action = fields.get("action").map(String::as_str).unwrap_or_default();
-    let preview = Preview::new(&subject, action, &fields, Timestamp::now());
+    let preview = Preview::new(&subject, action, &fields, &console.people(&subject), Timestamp::now());
     shown(&console, &headers, &preview)
 }
 
@@ -55,7 +55,7 @@ pub(super) async fn act<H: Home>(
     }
     // Who looked at something else is shown what it comes to now.
     if fields.get("revision").is_some_and(|revision| *revision != subject.revision()) {
-        let mut preview = Preview::new(&subject, &action, &fields, Timestamp::now());
+        let mut preview = Preview::new(&subject, &action, &fields, &console.people(&subject), Timestamp::now());
         preview.question =
             format!("The release has changed since you looked: this is what it comes to now. {}", preview.question);
         let frame = console.frame(&who);
@@ -74,7 +74,9 @@ pub(super) async fn act<H: Home>(
             }
             Redirect::to(&format!("{}/releases/{id}", frame.base)).into_response()
         }
-        Err(Refusal::Invalid(_)) => shown(&console, &headers, &Preview::new(&subject, &action, &fields, Timestamp::now())),
+        Err(Refusal::Invalid(_)) => {
+            shown(&console, &headers, &Preview::new(&subject, &action, &fields, &console.people(&subject), Timestamp::now()))
+        }
         Err(Refusal::Forbidden(sentence)) => problem(StatusCode::FORBIDDEN, &frame, "Not allowed", &sentence),
         Err(Refusal::Conflict(sentence)) => problem(StatusCode::CONFLICT, &frame, "Somebody else was faster", &sentence),
         Err(Refusal::Failed(sentence)) => problem(StatusCode::BAD_GATEWAY, &frame, "It was not written", &sentence),

@@ -14,12 +14,12 @@ use serin_console::pages::list::{Filter, List};
 use serin_console::pages::release::Release;
 use serin_console::pages::requests::Requests;
 use serin_console::pages::topology::Topology;
-use serin_console::requests;
+use serin_console::requests::{self, People};
 use serin_console::snapshot::Subject;
 
-use super::Console;
 use super::answer::{json, page, problem};
 use super::home::{Home, Who};
+use super::{Console, LATELY};
 
 /// The fields of a query.
 pub(super) type Fields = Query<BTreeMap<String, String>>;
@@ -54,6 +54,12 @@ impl<H: Home> Console<H> {
             true => May::nothing("this console only shows: it was started to be read only"),
             false => self.home.may(who, id).await,
         }
+    }
+
+    /// The people of a release that were seen lately.
+    pub(super) fn people(&self, subject: &Subject) -> People {
+        let now = Timestamp::now().as_second();
+        self.home.with_requests(|ring| ring.people(&subject.addresses(), now - LATELY..now + 1).0)
     }
 
     /// What a release was like when this was asked; empty where there was none.

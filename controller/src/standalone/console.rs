@@ -38,7 +38,7 @@ use crate::cli::Failure;
 use crate::cli::explain::request::Asked;
 use crate::cli::explain::subject::Subject as Explaining;
 use crate::console::home::{Change, Home, Refusal, Who};
-use crate::console::{Settings, base_path};
+use crate::console::{LATELY, Settings, base_path};
 use crate::keeper::files::Files;
 use crate::keeper::{self, Keeper};
 use edit::Editor;
@@ -277,7 +277,10 @@ impl Home for Standalone {
     async fn attempt(&self, _who: &Who, release: Option<&str>, text: &str) -> Result<Tried, Refusal> {
         let (editor, now) = (self.editor(), self.snapshots.borrow().clone());
         let (release, text) = (release.map(str::to_owned), text.to_owned());
-        done(move || editor.attempt(release.as_deref(), &text, &now)).await
+        let at = Timestamp::now().as_second();
+        let addresses = release.as_ref().and_then(|release| now.releases.get(release)).map(|own| own.addresses());
+        let people = addresses.map(|own| self.requests.look().people(&own, at - LATELY..at + 1).0).unwrap_or_default();
+        done(move || editor.attempt(release.as_deref(), &text, &now, &people)).await
     }
 
     async fn change(&self, _who: &Who, change: Change) -> Result<String, Refusal> {

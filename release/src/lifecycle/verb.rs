@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serin_config::Weight;
+use serin_config::{ReleaseSplit, Weight};
 
 use super::control::{Approval, Control, Hold, HoldKind};
 use super::live::{live, weights};
@@ -199,12 +199,26 @@ fn approve(release: &CanaryRelease, before: &Control, step: Option<u32>) -> Resu
     Ok(Said { control: Control { approved, ..before.clone() }, question: None, answer: Some(answer) })
 }
 
-/// Who moves when one word about a release replaces another: no time passes, and pods are as they were when they were looked at last.
-/// `now` counts where nothing was looked at yet.
+/// Who moves when one word about a release replaces another.
+///
+/// # Errors
+/// As those of [`entries`].
+pub fn moves(release: &CanaryRelease, before: &Control, after: &Control, now: Timestamp) -> Result<Difference, String> {
+    let (before, after) = entries(release, before, after, now)?;
+    Ok(Difference::of(&before, &after))
+}
+
+/// What proxies decide by when one word about a release replaces another: no time passes, and pods are as they were when they were looked
+/// at last. `now` counts where nothing was looked at yet.
 ///
 /// # Errors
 /// The schedule names no time zone.
-pub fn moves(release: &CanaryRelease, before: &Control, after: &Control, now: Timestamp) -> Result<Difference, String> {
+pub fn entries(
+    release: &CanaryRelease,
+    before: &Control,
+    after: &Control,
+    now: Timestamp,
+) -> Result<(ReleaseSplit, ReleaseSplit), String> {
     let status = release.status.as_ref();
     let progress = Progress {
         run: status.and_then(|status| status.run.clone()),
@@ -219,5 +233,5 @@ pub fn moves(release: &CanaryRelease, before: &Control, after: &Control, now: Ti
         // Who is rolled back keeps the buckets, and stable serves them.
         Ok(Limits { waiting: acting.banned, ..Limits::default() }.serve(&kept.split))
     };
-    Ok(Difference::of(&entry(before)?, &entry(after)?))
+    Ok((entry(before)?, entry(after)?))
 }

@@ -24,6 +24,14 @@ pub(super) fn each_request_is_there_with_its_version_and_reason() {
     let one = canaries[0]["request_id"].as_str().unwrap();
     assert_eq!(rows(&format!("q={one}")).len(), 1);
     assert!(rows("status=5").is_empty());
+    // Who moves is told of those who were seen, too.
+    let fields = [("action", "takeover"), ("version", "v2")];
+    let page = text(&console.post(&format!("{RELEASE}/preview"), &fields));
+    // The request that waited for the start is one of them.
+    let others = USERS - served;
+    let told =
+        [others, others + 1].map(|moves| format!("Of {} people seen in the last 10 minutes {moves} move.", USERS + 1));
+    assert!(told.iter().any(|told| page.contains(told)), "{told:?} {page}");
     // Another split: what the same users would get now stands beside.
     assert_eq!(console.post(&format!("{RELEASE}/rollback"), &[]).status, 303);
     let page = console.page(&format!("{RELEASE}/requests?version=v2"));

@@ -63,6 +63,7 @@ impl Editor {
         Ok(Tried {
             problems: Vec::new(),
             difference: before.map(|_| Difference::of(&change.before, &change.now)),
+            people: String::new(),
             warnings: begins.into_iter().collect(),
             same: before.is_some_and(|before| before.spec == wanted.spec),
         })

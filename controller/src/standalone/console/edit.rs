@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serin_config::ReleaseSplit;
 use serin_console::pages::edit::{Tried, Wrong};
+use serin_console::requests::{People, seen};
 use serin_console::snapshot::Snapshot;
 use serin_release::difference::Difference;
 use serin_release::file::documents::{place, rewritten};
@@ -49,7 +50,13 @@ impl Editor {
     }
 
     /// What a text would come to.
-    pub(super) fn attempt(&self, release: Option<&str>, text: &str, now: &Arc<Snapshot>) -> Result<Tried, Refusal> {
+    pub(super) fn attempt(
+        &self,
+        release: Option<&str>,
+        text: &str,
+        now: &Arc<Snapshot>,
+        people: &People,
+    ) -> Result<Tried, Refusal> {
         let id = match self.id_of(release, text) {
             Ok(id) => id,
             Err(problems) => return Ok(wrong(problems, 0, u32::MAX)),
@@ -65,18 +72,19 @@ impl Editor {
         let (above, lines) = (above.matches('\n').count(), text.matches('\n').count());
         let (above, lines) = (u32::try_from(above).unwrap_or(u32::MAX), u32::try_from(lines).unwrap_or(u32::MAX));
         match self.resolved(written) {
-            Ok(served) => Ok(Tried {
-                problems: Vec::new(),
-                difference: entry(&served, &id).and_then(|after| {
-                    let before = now.releases.get(&id)?.entry.as_ref()?;
-                    Some(Difference::of(before, after))
-                }),
-                same: {
-                    let spec = served.releases.iter().find(|release| release.id() == id).map(|release| &release.spec);
-                    spec.is_some() && spec == now.releases.get(&id).map(|subject| &subject.release.spec)
-                },
-                warnings: served.warnings,
-            }),
+            Ok(served) => {
+                let known = now.releases.get(&id);
+                let before = known.and_then(|known| known.entry.as_ref());
+                let both = before.zip(entry(&served, &id));
+                let spec = served.releases.iter().find(|release| release.id() == id).map(|release| &release.spec);
+                Ok(Tried {
+                    problems: Vec::new(),
+                    difference: both.map(|(before, after)| Difference::of(before, after)),
+                    people: both.map(|(before, after)| seen(people, before, after)).unwrap_or_default(),
+                    same: spec.is_some() && spec == known.map(|known| &known.release.spec),
+                    warnings: served.warnings.clone(),
+                })
+            }
             Err(problems) => Ok(wrong(problems, above, lines)),
         }
     }
