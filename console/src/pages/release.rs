@@ -1,5 +1,7 @@
 //! The page of one release.
 
+mod pictures;
+
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
@@ -10,13 +12,13 @@ use serin_release::lifecycle::control::HoldKind;
 use serin_release::lifecycle::run::RunState;
 
 use super::list::{age, needs_attention};
-use crate::chart::{Caption, ShareBar, share_bar, sparkline};
-use crate::figures::{Figures, Point, ReleaseFigures, Served};
+use crate::figures::{Figures, ReleaseFigures, Served};
 use crate::frame::May;
 use crate::number;
 use crate::shown;
 use crate::snapshot::{Endpoint, Subject};
-use crate::verdict::{Observed, Thresholds, compare_success, health, share as share_verdict};
+use crate::verdict::{Thresholds, compare_success, health, share as share_verdict};
+use pictures::{Chart, bar, charts, sparkline};
 
 /// A release.
 #[derive(Clone, Debug, Serialize)]
@@ -40,6 +42,9 @@ pub struct Release {
     pub said: String,
     /// Its versions, stable first.
     pub versions: Vec<Version>,
+    /// Requests a second and success of the last half hour, as pictures; without any where nothing was counted.
+    #[serde(skip)]
+    pub charts: Vec<Chart>,
     /// Decisions by version and reason.
     pub reasons: Vec<Reason>,
     /// Its rules, in order.
@@ -231,6 +236,7 @@ impl Release {
             attention: needs_attention(status.phase),
             said: subject.control.said().unwrap_or_default(),
             versions: versions(subject, own, f64::from(figures.window)),
+            charts: charts(subject, own, now),
             reasons: reasons(own),
             rules: rules(subject),
             steps: steps(subject, &status),
@@ -298,7 +304,7 @@ fn row(subject: &Subject, figures: &ReleaseFigures, seconds: f64, (index, versio
         health: if served.is_some() { format!("{}: {}", assessment.health, assessment.why) } else { String::new() },
         class: assessment.health.class(),
         latency: [0.5, 0.9, 0.99].into_iter().filter_map(quantile).collect(),
-        sparkline: sparkline_of((index, version), figures.past.get(version)),
+        sparkline: sparkline((index, version), figures.past.get(version)),
         endpoints: endpoints.iter().map(|endpoint| endpoint.name.clone()).collect(),
     }
 }
@@ -316,27 +322,6 @@ fn ready(endpoints: &[Endpoint]) -> String {
         true => format!("{ready} of {}", endpoints.len()),
         false => endpoints.len().to_string(),
     }
-}
-
-fn bar((index, version): (usize, &str), intended: f64, observed: Option<&Observed>) -> String {
-    let seen = observed.map(|seen| format!(", {} seen", number::percent(seen.share))).unwrap_or_default();
-    let desc = format!("{version}: {} intended{seen}", number::percent(intended));
-    share_bar(&ShareBar {
-        caption: Caption { id: &format!("share-{index}"), title: "Share", desc: &desc },
-        class: &format!("series-{}", index + 1),
-        intended,
-        observed: observed.map(|seen| (seen.share, seen.low, seen.high)),
-    })
-}
-
-/// The rate of the last half hour; nothing where there are no points.
-fn sparkline_of((index, version): (usize, &str), past: Option<&Vec<Point>>) -> String {
-    let Some(past) = past.filter(|past| past.len() > 1) else { return String::new() };
-    let (first, last) = (past.first().map_or(0.0, |point| point.rate), past.last().map_or(0.0, |point| point.rate));
-    let desc = format!("{version}: from {} to {}", shown::rate(first), shown::rate(last));
-    let caption = Caption { id: &format!("rate-{index}"), title: "Requests of the last half hour", desc: &desc };
-    let rates: Vec<_> = past.iter().map(|point| Some(point.rate)).collect();
-    sparkline(&caption, &format!("series-{}", index + 1), &rates)
 }
 
 fn reasons(figures: &ReleaseFigures) -> Vec<Reason> {
