@@ -48,9 +48,10 @@ test: envoy build stack ## run all tests, on a real Envoy and, with Go, on a rea
 test-envoys: build ## test the data path on each older Envoy of tests/versions.env
 	@scripts/timed.py scripts/test-envoys.sh
 
-test-long: build ## run the longest tests: standalone on the older Envoys, a hostile tenant for ten minutes, long histories, fuzz targets
+test-long: build ## run the longest tests: standalone on the older Envoys, a hostile tenant for ten minutes, an API server that is away, long histories, fuzz targets
 	@HOSTILE_SECONDS=600 scripts/timed.py 'scripts/test-envoys.sh --all' \
 		'cargo test --locked -p serin-tests --test cluster -- hostile::' \
+		'cargo test --locked -p serin-tests --test cluster -- faults::the_api_server_is_away' \
 		'LIFECYCLE_WALKS=1000 cargo test --locked -p serin-release --test lifecycle' '$(MAKE) --no-print-directory fuzz'
 
 mesh: envoy build ## start a whole mesh on this machine, and a shell in it; needs Go

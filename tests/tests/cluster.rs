@@ -107,6 +107,9 @@ fn tidied(test: impl FnOnce() -> Outcome) -> Outcome {
     outcome.unwrap_or_else(|panic| resume_unwind(panic))
 }
 
+/// The longest tests, which `make test-long` runs.
+const LONG: [&str; 1] = ["faults::the_api_server_is_away_for_30_seconds"];
+
 /// The domain of a second mesh, and the group of the tests that run there.
 const OTHER_DOMAIN: &str = "corp.example";
 const OF_OTHER_DOMAIN: &str = "domain::";
@@ -116,6 +119,13 @@ fn main() -> ExitCode {
     let inside = std::env::var_os("SERIN_MESH").is_some();
     let needs: &[Need] = if inside { &[] } else { &[Need::Mesh] };
     let mut trials = trials(needs);
+    // What is named is run.
+    let is_asked_for = |name: &str| {
+        arguments.list
+            || std::env::var_os("SERIN_LONG").is_some()
+            || arguments.filter.as_ref().is_some_and(|own| name.starts_with(own.as_str()))
+    };
+    trials.retain(|trial| !LONG.contains(&trial.name()) || is_asked_for(trial.name()));
     if inside {
         let other = std::env::var_os("MESH_DOMAIN").is_some();
         trials.retain(|trial| trial.name().starts_with(OF_OTHER_DOMAIN) == other);
