@@ -26,6 +26,7 @@ pub(crate) struct Who {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     /// That person may not: the sentence of who refused.
+    #[cfg_attr(not(feature = "cluster"), expect(dead_code, reason = "only a cluster asks who may"))]
     Forbidden(String),
     /// It says what cannot be.
     Invalid(String),

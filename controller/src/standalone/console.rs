@@ -246,7 +246,7 @@ impl Home for Standalone {
     }
 
     fn has(&self) -> Has {
-        Has { requests: true, traces: true, ..Has::default() }
+        Has { requests: true, traces: true }
     }
 
     fn snapshots(&self) -> watch::Receiver<Arc<Snapshot>> {
