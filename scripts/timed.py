@@ -24,7 +24,7 @@ RESULT = re.compile(r"^test result: \w+\. (\d+) passed; (\d+) failed; (\d+) igno
 ENVOY = re.compile(r"^Envoy ([0-9.]+)$")
 LEFT_OUT = re.compile(r"^left out: (.*)$")
 FAILURE = re.compile(r"^---- (\S.*?)(?: stdout)? ----$")
-TOOK = re.compile(r"^(\S+) took ([0-9.]+) s$")
+TOOK = re.compile(r"(?:^|\s)(\S+) took ([0-9.]+) s$")
 BUILD = re.compile(r"^\s+Finished .* target\(s\) in (?:(\d+)m )?([0-9.]+)s$")
 
 
@@ -58,7 +58,7 @@ class Record:
         elif match := RESULT.match(line):
             passed, failed, ignored = (int(number) for number in match.groups()[:3])
             self.rows.append((float(match[4]), self.target, passed, failed, ignored))
-        elif (match := TOOK.match(line)) and float(match[2]) >= SLOW:
+        elif (match := TOOK.search(line)) and float(match[2]) >= SLOW:
             self.slow.append((float(match[2]), f"{match[1]} of {self.target}"))
         elif match := BUILD.match(line):
             self.rows.append((60 * int(match[1] or 0) + float(match[2]), "build", 0, 0, 0))
